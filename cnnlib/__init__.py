@@ -1,0 +1,14 @@
+"""The library of the book: convolutional networks taken apart.
+
+Ground floor, facts and networks:
+    ``geometry`` (exact window arithmetic), ``layers``, ``models`` (one paper, one file)
+First floor, what we measure or load:
+    ``trace`` (a module, layer by layer), ``data``, ``weights``, ``train``
+Top floor, what we show:
+    ``diagrams`` (matplotlib), ``widgets`` (one source for notebook and page)
+
+Everyone looks down, never up, never sideways on the top floor; importing ``cnnlib`` imports none of
+them. The book, in ``book/``, is the roof: it uses everything, and nothing here knows it.
+"""
+
+__version__ = "0.1.0"

@@ -1,0 +1,244 @@
+"""Where a unit looks, and which units look at it: exact integers, one axis at a time.
+
+A layer's geometry is a :class:`Window` on each axis. Everything else here follows from one rule.
+Tap ``k`` of output ``i`` of a forward window reads the input position
+
+    ``i * stride - before + k * dilation``        (``before``: the padding in front)
+
+and a transposed window has the same rule with input and output changing places (Dumoulin & Visin
+2016, "A guide to convolution arithmetic for deep learning", section 4). Positions below 0, or at
+``size`` and above, lie in the padding.
+
+Receptive fields follow Araujo, Norris & Sim 2019, "Computing receptive fields of convolutional
+neural networks", Distill, equations 1-4.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from math import gcd
+
+
+@dataclass(frozen=True)
+class Window:
+    """A layer's window along one axis, in torch's words.
+
+    ``padding`` is a number for both ends or a pair ``(before, after)``. ``transposed`` makes it
+    the window of a transposed convolution, where ``padding`` crops the output and
+    ``output_padding`` adds positions at its end. ``ceil_mode`` is torch's rounding up for pools.
+
+    Raises ``ValueError`` for every setting that torch's layers refuse.
+    """
+
+    kernel_size: int
+    stride: int = 1
+    padding: int | tuple[int, int] = 0
+    dilation: int = 1
+    output_padding: int = 0
+    transposed: bool = False
+    ceil_mode: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("kernel_size", "stride", "dilation"):
+            _whole(name, getattr(self, name), least=1)
+        if isinstance(self.padding, tuple | list):
+            if len(self.padding) != 2:
+                raise ValueError(f"padding={self.padding!r}: expected one number or (before, after)")
+            object.__setattr__(self, "padding", tuple(self.padding))
+            for amount in self.padding:
+                _whole("padding", amount, least=0)
+        else:
+            _whole("padding", self.padding, least=0)
+        _whole("output_padding", self.output_padding, least=0)
+        for name in ("transposed", "ceil_mode"):
+            if not isinstance(getattr(self, name), bool):
+                raise ValueError(f"{name}={getattr(self, name)!r}: expected True or False")
+        if self.output_padding and not self.transposed:
+            raise ValueError(
+                f"output_padding={self.output_padding}: only a transposed window has output padding"
+            )
+        if self.output_padding >= max(self.stride, self.dilation):
+            raise ValueError(
+                f"output_padding={self.output_padding}: must be smaller than stride={self.stride} "
+                f"or dilation={self.dilation}"
+            )
+        if self.ceil_mode and self.transposed:
+            raise ValueError("ceil_mode=True: a transposed window has no rounding to do")
+
+    @property
+    def before(self) -> int:
+        """Padding in front of position 0."""
+        return self.padding[0] if isinstance(self.padding, tuple) else self.padding
+
+    @property
+    def after(self) -> int:
+        """Padding behind the last position."""
+        return self.padding[1] if isinstance(self.padding, tuple) else self.padding
+
+    @property
+    def span(self) -> int:
+        """Positions from the first tap to the last, gaps included: dilation * (kernel - 1) + 1."""
+        return self.dilation * (self.kernel_size - 1) + 1
+
+
+@dataclass(frozen=True)
+class Field:
+    """What the units of a layer see: unit ``i`` sees ``[start + i*stride, start + i*stride + size)``.
+
+    ``stride`` is the effective stride and ``-start`` the effective padding of Araujo et al. 2019,
+    all in input positions.
+    """
+
+    size: int
+    stride: int
+    start: int
+
+
+def output_size(size: int, window: Window) -> int:
+    """Number of outputs of ``window`` along an axis of ``size`` inputs.
+
+    Forward: ``floor((size + before + after - span) / stride) + 1`` (relationship 6 and, with
+    dilation, 15 of Dumoulin & Visin 2016). With ``ceil_mode`` the division rounds up, but a window
+    that would start behind the input, in the padding at its end, is dropped, as in torch.
+    Transposed: ``(size - 1) * stride - before - after + span + output_padding``.
+    """
+    _whole("size", size, least=1)
+    if window.transposed:
+        count = (
+            (size - 1) * window.stride
+            - (window.before + window.after)
+            + window.span
+            + window.output_padding
+        )
+        if count < 1:
+            raise ValueError(f"size={size}: nothing is left after {window} crops its padding")
+        return count
+    free = size + window.before + window.after - window.span
+    count = (free + (window.stride - 1 if window.ceil_mode else 0)) // window.stride + 1
+    if window.ceil_mode and (count - 1) * window.stride >= size + window.before:
+        count -= 1
+    if count < 1:
+        raise ValueError(
+            f"size={size}: with padding {window.before}+{window.after} it is smaller than the "
+            f"window's span of {window.span}"
+        )
+    return count
+
+
+def input_indices(window: Window, size: int, index: int) -> range:
+    """Input positions that output ``index`` reads, ascending, those in the padding included.
+
+    Positions below 0 or at ``size`` and above are padding. A transposed window reads the positions
+    whose kernel copy covers ``index``; for it, too, positions outside the input hold nothing.
+    """
+    _index(index, output_size(size, window))
+    return _sources(window, index) if window.transposed else _targets(window, index)
+
+
+def output_indices(window: Window, size: int, index: int) -> range:
+    """Outputs that input ``index`` feeds, ascending; only outputs that exist."""
+    _index(index, size)
+    count = output_size(size, window)
+    reached = _targets(window, index) if window.transposed else _sources(window, index)
+    return _clip(reached, count)
+
+
+def receptive_field(windows: Iterable[Window]) -> Field:
+    """Receptive field of a unit at the end of a chain of forward (also dilated) windows.
+
+    ``size`` is the field as if there were no border; ``start`` is where unit 0's field begins and
+    is negative where padding is seen (Araujo et al. 2019, equations 1-4).
+    """
+    size, stride, start = 1, 1, 0
+    for window in windows:
+        if window.transposed:
+            raise ValueError(
+                f"{window}: the field of a transposed window differs from unit to unit; "
+                "use input_range"
+            )
+        start -= window.before * stride
+        size += (window.span - 1) * stride
+        stride *= window.stride
+    return Field(size, stride, start)
+
+
+def input_range(windows: Sequence[Window], size: int, index: int, clip: bool = True) -> range:
+    """First to last input that unit ``index`` at the end of the chain reads, as a range.
+
+    Any chain, transposed windows included. With ``clip`` only real inputs count: what a layer's
+    padding holds is nobody's output and is not followed further down. Without it, every layer goes
+    on beyond its border, and the answer may begin below 0 or end behind ``size``. Empty where the
+    unit reads nothing (a transposed window with gaps).
+    """
+    sizes = _sizes(windows, size)
+    _index(index, sizes[-1])
+    reached = {index}
+    for window, below in zip(reversed(windows), reversed(sizes[:-1]), strict=True):
+        read = _sources if window.transposed else _targets
+        reached = {i for unit in reached for i in read(window, unit)}
+        if clip:
+            reached = {i for i in reached if 0 <= i < below}
+    return _hull(reached)
+
+
+def output_range(windows: Sequence[Window], size: int, indices: Iterable[int]) -> range:
+    """Projective field: first to last unit at the end of the chain that ``indices`` can reach."""
+    reached = set(indices)
+    for index in reached:
+        _index(index, size)
+    for window, below in zip(windows, _sizes(windows, size)[:-1], strict=True):
+        reached = {i for unit in reached for i in output_indices(window, below, unit)}
+    return _hull(reached)
+
+
+def _targets(window: Window, index: int) -> range:
+    """The positions under a kernel whose own place is ``index``: the rule of this module."""
+    first = index * window.stride - window.before
+    return range(first, first + window.span, window.dilation)
+
+
+def _sources(window: Window, position: int) -> range:
+    """The kernel places ``i`` with ``position`` among their targets: the rule, solved for ``i``.
+
+    ``i * stride = position + before - k * dilation`` for some tap ``k``. Two taps that both divide
+    are ``stride / gcd`` apart, so the places form a range of step ``dilation / gcd``.
+    """
+    places = [
+        (position + window.before - tap * window.dilation) // window.stride
+        for tap in reversed(range(window.kernel_size))
+        if (position + window.before - tap * window.dilation) % window.stride == 0
+    ]
+    if not places:
+        return range(0)
+    step = window.dilation // gcd(window.dilation, window.stride)
+    return range(places[0], places[-1] + 1, step)
+
+
+def _sizes(windows: Sequence[Window], size: int) -> list[int]:
+    """Sizes along the chain, the input first."""
+    sizes = [_whole("size", size, least=1)]
+    for window in windows:
+        sizes.append(output_size(sizes[-1], window))
+    return sizes
+
+
+def _clip(indices: range, size: int) -> range:
+    """The part of ``indices`` inside ``[0, size)``."""
+    inside = [i for i in indices if 0 <= i < size]
+    return range(inside[0], inside[-1] + 1, indices.step) if inside else range(0)
+
+
+def _hull(indices: set[int]) -> range:
+    return range(min(indices), max(indices) + 1) if indices else range(0)
+
+
+def _whole(name: str, value: int, least: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValueError(f"{name}={value!r}: expected a whole number")
+    if value < least:
+        raise ValueError(f"{name}={value}: expected {least} or more")
+    return value
+
+
+def _index(index: int, size: int) -> None:
+    if isinstance(index, bool) or not isinstance(index, int) or not 0 <= index < size:
+        raise ValueError(f"index={index!r}: expected a whole number from 0 to {size - 1}")
