@@ -42,7 +42,9 @@ class Window:
             _whole(name, getattr(self, name), least=1)
         if isinstance(self.padding, tuple | list):
             if len(self.padding) != 2:
-                raise ValueError(f"padding={self.padding!r}: expected one number or (before, after)")
+                raise ValueError(
+                    f"padding={self.padding!r}: expected one number or (before, after)"
+                )
             object.__setattr__(self, "padding", tuple(self.padding))
             for amount in self.padding:
                 _whole("padding", amount, least=0)
@@ -82,7 +84,7 @@ class Window:
 
 @dataclass(frozen=True)
 class Field:
-    """What the units of a layer see: unit ``i`` sees ``[start + i*stride, start + i*stride + size)``.
+    """What a layer's units see: unit ``i`` sees ``[start + i*stride, start + i*stride + size)``.
 
     ``stride`` is the effective stride and ``-start`` the effective padding of Araujo et al. 2019,
     all in input positions.

@@ -14,10 +14,14 @@ import base64
 import html
 import json
 import re
+import struct
+import zlib
 from dataclasses import asdict
 from pathlib import Path
 
 import anywidget
+
+from cnnlib.geometry import Window, input_indices
 
 HERE = Path(__file__).parent
 IMPORT = re.compile(r"""from\s+["']\./([\w-]+\.js)["']""")
@@ -88,23 +92,52 @@ def pack(array) -> dict:
     }
 
 
+def png_address(pixels) -> str:
+    """An image as a PNG in a ``data:`` address, for the ``<image>`` of a still picture.
+
+    ``pixels``: numpy array of uint8, (H, W) for grey or (H, W, 3) for colour.
+    """
+    if (
+        str(pixels.dtype) != "uint8"
+        or pixels.ndim not in (2, 3)
+        or pixels.shape[2:] not in ((), (3,))
+    ):
+        raise ValueError(
+            f"pixels: {pixels.dtype} of shape {pixels.shape}: expected uint8, (H, W) or (H, W, 3)"
+        )
+    height, width = pixels.shape[:2]
+    header = struct.pack(">IIBBBBB", width, height, 8, 0 if pixels.ndim == 2 else 2, 0, 0, 0)
+    lines = b"".join(b"\0" + row.tobytes() for row in pixels)  # 0: each line stands for itself
+    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(lines, 9)), (b"IEND", b""))
+    png = b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        for name, data in chunks
+    )
+    return f"data:image/png;base64,{base64.b64encode(png).decode('ascii')}"
+
+
 def rows_of(layers) -> list[dict]:
     """Records of :func:`cnnlib.trace.trace` as JSON values, for ``seenBy`` in geometry.js.
 
-    A vector counts as one place: ``size`` ``[1, 1]``.
+    ``size`` is what a map shows, a vector counts as one place: ``[1, 1]``. ``grid`` is what
+    windows are followed through: a flattened map still has its places.
     """
     input_shape = next(layer.in_shape for layer in layers if layer.inputs[0] == -1)
-    shapes = {-1: input_shape, **{row: layer.out_shape for row, layer in enumerate(layers)}}
+    grids = {-1: list(input_shape[2:]), **{row: _grid(layer) for row, layer in enumerate(layers)}}
     return [
         {
             "name": layer.name,
             "kind": layer.kind,
             "inputs": list(layer.inputs),
-            "windows": [None if w is None else _window(w) for w in layer.windows],
-            "in_sizes": [_size(shapes[below]) for below in layer.inputs],
+            "windows": [_reading(reading) for reading in layer.windows],
+            "in_sizes": [grids[below] for below in layer.inputs],
+            "grid": _grid(layer),
             "size": _size(layer.out_shape),
             "shape": list(layer.out_shape),
-            "field": [{"size": f.size, "stride": f.stride, "start": f.start} for f in layer.field],
+            "field": [
+                {key: _number(value) for key, value in asdict(field).items()}
+                for field in layer.field
+            ],
             "parameters": layer.parameters,
             "macs": layer.macs,
             "aligned": layer.aligned,
@@ -113,12 +146,67 @@ def rows_of(layers) -> list[dict]:
     ]
 
 
-def _window(window) -> dict:
-    return {**asdict(window), "padding": [window.before, window.after]}
+def _reading(reading) -> dict | None:
+    """How a row reads an axis: a window, the positions of each unit, or None for all of them."""
+    if reading is None:
+        return None
+    if isinstance(reading, Window):
+        return {**asdict(reading), "padding": [reading.before, reading.after]}
+    return {
+        "reads": [list(positions) for positions in reading.reads],
+        "chain": [_reading(window) for window in reading.chain],
+    }
+
+
+def _number(value) -> int | float:
+    """A Fraction as JSON has it; behind a resampling a stride can be one."""
+    return int(value) if value == int(value) else float(value)
+
+
+def _grid(layer) -> list[int]:
+    return list(getattr(layer, "grid", ())) or _size(layer.out_shape)
 
 
 def _size(shape: tuple[int, ...]) -> list[int]:
     return list(shape[2:]) or [1, 1]
+
+
+def seen_in_image(rows: list[dict], row: int, unit) -> list[range]:
+    """The image's rows and columns, first to last, that a unit reads: ``seenBy``'s answer for -1.
+
+    ``rows`` as :func:`rows_of` makes them; ``unit`` one position an axis.
+    """
+    reached = {row: [[{index} for index in unit]]}
+    for number in range(row, -1, -1):
+        here = rows[number]
+        for below, sizes in zip(here["inputs"], here["in_sizes"], strict=True):
+            known = reached.setdefault(below, [])
+            for box in reached.get(number, []):
+                axes = zip(box, here["windows"], sizes, here["grid"], strict=True)
+                read = [_read_by(*axis) for axis in axes]
+                if all(read) and not any(_inside(read, other) for other in known):
+                    known[:] = [box for box in known if not _inside(box, read)] + [read]
+    return [
+        range(min(map(min, sets)), max(map(max, sets)) + 1) if sets else range(0)
+        for sets in (zip(*reached[-1], strict=True) if reached[-1] else [()] * len(unit))
+    ]
+
+
+def _inside(small: list[set[int]], large: list[set[int]]) -> bool:
+    return all(a <= b for a, b in zip(small, large, strict=True))
+
+
+def _read_by(units: set[int], reading: dict | None, size: int, count: int) -> set[int]:
+    """The positions, of ``size``, that ``units`` of an axis of ``count`` read."""
+    if reading is None:
+        return set(range(size))
+    if "reads" in reading:
+        return {position for unit in units for position in reading["reads"][unit]}
+    window = Window(**reading)
+    if size == 1 < count and window.span == 1:  # one value, shared by all places
+        return {0}
+    read = {position for unit in units for position in input_indices(window, size, unit)}
+    return {position for position in read if 0 <= position < size}
 
 
 def _read(name: str) -> str:

@@ -97,42 +97,98 @@ function inside(index, size) {
 
 // What one unit sees, through a whole network: the twin of cnnlib.trace.seen_by.
 //
-// rows: [{inputs, windows, in_sizes}], as cnnlib.widgets.base.rows_of writes them. inputs are row
-// numbers, -1 the network's input; in_sizes holds [height, width] of each; windows hold one window
-// an axis, null where the layer reads every position of it. Returns a Map: row number (and -1) ->
-// one [first, last] an axis, or null for an axis along which nothing is read.
+// rows: [{inputs, windows, in_sizes, grid}], as cnnlib.widgets.base.rows_of writes them. inputs are
+// row numbers, -1 the network's input; in_sizes holds [height, width] of each; windows hold how each
+// axis is read: a window, {reads, chain} where no one window says it, null for every position.
+// Returns a Map: row number (and -1) -> one [first, last] an axis, nulls where nothing is read. A row
+// that no path leads to is not in it.
+//
+// Paths that differ (1x7 beside 7x1) touch a union of boxes, so boxes are followed, not their hull.
+// A box has for each axis a list of runs [start, stop), ascending and apart: five hundred rows are
+// followed within a frame.
 export function seenBy(rows, row, unit, clip = true) {
-  const reached = new Map([[row, unit.map((index) => new Set([index]))]]);
-  for (let here = row; here >= 0; here -= 1) {
-    const sets = reached.get(here);
-    if (!sets) continue;
-    rows[here].inputs.forEach((below, which) => {
-      const sizes = rows[here].in_sizes[which];
-      const read = sets.map((set, axis) => readBy(set, rows[here].windows[axis], sizes[axis], clip));
-      const known = reached.get(below);
-      reached.set(below, known
-        ? known.map((set, axis) => new Set([...set, ...read[axis]])) : read);
+  const reached = new Map([[row, [unit.map((index) => [[index, index + 1]])]]]);
+  for (let number = row; number >= 0; number -= 1) {
+    const here = rows[number];
+    const boxes = reached.get(number);
+    if (!boxes) continue;
+    here.inputs.forEach((below, which) => {
+      if (!reached.has(below)) reached.set(below, []);
+      for (const box of boxes) {
+        include(reached.get(below), box.map((runs, axis) => (
+          readBy(runs, here.windows[axis], here.in_sizes[which][axis], here.grid[axis], clip))));
+      }
     });
   }
-  return new Map([...reached].map(([name, sets]) => [name, sets.map(hull)]));
+  return new Map([...reached].map(([name, boxes]) => [name, hull(boxes, unit.length)]));
 }
 
-function readBy(set, window, size, clip) {
-  const every = window === null || (size === 1 && isPointwise(window)); // size 1: it is broadcast
-  if (every) return new Set(Array.from({ length: set.size ? size : 0 }, (_, i) => i));
-  const read = new Set();
-  for (const index of set) {
-    for (const i of window.transposed ? sources(window, index) : targets(window, index)) {
-      if (!clip || (i >= 0 && i < size)) read.add(i);
-    }
+// Adds a box, unless it is empty or lies in another; drops those that lie in it.
+function include(boxes, box) {
+  if (box.some((runs) => !runs.length) || boxes.some((other) => lies(box, other))) return;
+  const kept = boxes.filter((other) => !lies(other, box));
+  boxes.splice(0, boxes.length, ...kept, box);
+}
+
+function lies(small, large) {
+  return small.every((runs, axis) => runs.every(([start, stop]) => (
+    large[axis].some(([from, to]) => from <= start && stop <= to))));
+}
+
+// The positions, of `size`, that runs of units of an axis of `count` read.
+function readBy(runs, reading, size, count, clip) {
+  if (reading === null) return [[0, size]];
+  if (reading.reads) return readByList(runs, reading, count, clip);
+  if (size === 1 && count > 1 && isPointwise(reading)) return [[0, 1]]; // one value for all places
+  const read = runs.flatMap(([start, stop]) => readByRun(start, stop, reading));
+  if (!clip) return joined(read);
+  return joined(read.map(([start, stop]) => [Math.max(start, 0), Math.min(stop, size)])
+    .filter(([start, stop]) => start < stop));
+}
+
+function readByRun(start, stop, w) {
+  if (!w.transposed && w.dilation === 1 && w.stride <= w.kernel_size) { // the windows meet: no gaps
+    return [[targets(w, start)[0], targets(w, stop - 1).at(-1) + 1]];
+  }
+  const read = [];
+  for (let index = start; index < stop; index += 1) {
+    for (const i of w.transposed ? sources(w, index) : targets(w, index)) read.push([i, i + 1]);
   }
   return read;
+}
+
+function readByList(runs, { reads, chain }, count, clip) {
+  if (!clip && chain.length) {
+    return chain.reduceRight((some, w) => (
+      joined(some.flatMap(([start, stop]) => readByRun(start, stop, w)))), runs);
+  }
+  const read = [];
+  for (const [start, stop] of runs) {
+    for (let unit = Math.max(start, 0); unit < Math.min(stop, count); unit += 1) {
+      for (const i of reads[unit]) read.push([i, i + 1]);
+    }
+  }
+  return joined(read);
+}
+
+// The runs in order, those that touch or overlap made one.
+function joined(runs) {
+  if (runs.length < 2) return runs;
+  const result = [];
+  for (const [start, stop] of [...runs].sort((a, b) => a[0] - b[0])) {
+    const last = result.at(-1);
+    if (last && start <= last[1]) last[1] = Math.max(last[1], stop);
+    else result.push([start, stop]);
+  }
+  return result;
 }
 
 function isPointwise(w) {
   return w.kernel_size === 1 && w.stride === 1 && !w.transposed && w.padding.every((p) => p === 0);
 }
 
-function hull(set) {
-  return set.size ? [Math.min(...set), Math.max(...set)] : null;
+function hull(boxes, axes) {
+  return Array.from({ length: axes }, (_, axis) => (boxes.length
+    ? [Math.min(...boxes.map((box) => box[axis][0][0])),
+      Math.max(...boxes.map((box) => box[axis].at(-1)[1])) - 1] : null));
 }

@@ -2,6 +2,12 @@
 
 let count = 0;
 
+// JupyterLab reads arrows, digits and Enter as commands to the notebook, from any element that does
+// not ask to be left alone. Ask for whatever has the focus inside a widget.
+document.addEventListener("focusin", ({ target }) => {
+  if (target.closest?.(".cnn-widget")) target.setAttribute("data-lm-suppress-shortcuts", "true");
+});
+
 // An id that no other element of the page has.
 export function uniqueId(prefix) {
   count += 1;
@@ -32,7 +38,8 @@ function fill(node, attributes, children) {
 // bound() narrows what can be reached and says why in the help line.
 export function slider({ label, min, max, step = 1, value, help = "", onInput }) {
   const id = uniqueId("slider");
-  const shown = element("output", { for: id, class: "cnn-value" }, String(value));
+  // The slider itself tells its value; an output left alone would say it once more.
+  const shown = element("output", { for: id, class: "cnn-value", "aria-live": "off" }, String(value));
   const note = element("span", { id: `${id}-help`, class: "cnn-help" }, help);
   const input = element("input", {
     type: "range", id, min, max, step, value, "aria-describedby": `${id}-help`,
