@@ -1,0 +1,411 @@
+"""The run: a module's forward pass on the meta device, watched call by call."""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
+from torch.nn.utils.parametrize import type_before_parametrizations
+from torch.overrides import TorchFunctionMode
+
+from cnnlib.geometry import Window, output_size
+from cnnlib.trace import shapes, sums, windows  # noqa: F401 (they register their rules)
+from cnnlib.trace.call import (
+    COPIES,
+    RULES,
+    SHAPE_ONLY,
+    Call,
+    Effect,
+    Value,
+    free,
+    plain_name,
+    size_of,
+    tensors,
+)
+from cnnlib.trace.reading import IDENTITY, Positions, Reading, around, reads
+from cnnlib.trace.rows import LayerTrace, marked
+from cnnlib.trace.sight import Sight, everywhere, joined, own, through
+
+# Torch loads its shape functions when the meta device is first asked, which takes a second or two.
+# So it is done with the other imports: then the first trace is as quick as the next.
+torch.empty(1, device="meta") + 1
+
+
+def trace(module: nn.Module, input_shape: Sequence[int]) -> list[LayerTrace]:
+    """What each layer of ``module`` does to an input of ``input_shape``, (N, C, H, W).
+
+    Any network of usual layers, with branches and joins; the input may also have one, three or no
+    spatial axes. ``module`` is left as it was.
+
+    Raises ``ValueError`` that names the module and the operation, where an operation is not known
+    or torch refuses it.
+    """
+    shape = tuple(input_shape)
+    if len(shape) < 2 or not all(type(size) is int and size > 0 for size in shape):
+        raise ValueError(f"input_shape={shape}: expected (N, C, H, W), whole numbers from 1 up")
+    for name, tensor in [*module.named_parameters(), *module.named_buffers()]:
+        if is_lazy(tensor):
+            raise ValueError(f"{name} has no shape yet: run the lazy module once, then trace it")
+    attributes = {part: dict(vars(part)) for part in module.modules()}
+    run = _Run(module, shape)
+    hooks = []
+    try:
+        for part in module.modules():
+            hooks.append(part.register_forward_pre_hook(run.enter))
+            hooks.append(part.register_forward_hook(run.leave))
+        module.eval()
+        with torch.no_grad(), run:
+            torch.func.functional_call(module, run.state, (run.input,))
+    finally:
+        for hook in hooks:
+            hook.remove()
+        for part, found in attributes.items():  # training flags, and what forward left behind
+            vars(part).clear()
+            vars(part).update(found)
+    if not run.rows:
+        raise ValueError(f"{_kind(module)} does nothing to its input that trace could see")
+    return run.rows
+
+
+@dataclass(frozen=True)
+class _Frame:
+    """A module while it runs: its path in the network, its name in the trace, where it began."""
+
+    module: nn.Module
+    path: str
+    name: str
+    start: int  # its first row
+    kept: int  # its first tensor
+
+    def __str__(self) -> str:
+        return f"{self.name or 'the network'} ({_kind(self.module)})"
+
+
+class _Run(TorchFunctionMode):
+    """Sees every torch function that a network calls, and writes a row for each layer."""
+
+    def __init__(self, module: nn.Module, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.modules = dict(module.named_modules())
+        self.paths = {part: path for path, part in self.modules.items()}
+        self.uses: Counter[str] = Counter()
+        self.frames: list[_Frame] = []
+        self.rows: list[LayerTrace] = []
+        self.sights: list[tuple[Sight, ...]] = []  # of each row, an axis each
+        self.entry = tuple(own(size) for size in shape[2:])
+        # By id(). The tensors are kept, so that no id can come back as another tensor's.
+        self.kept: list[Tensor] = []
+        self.views: defaultdict[int, list[Tensor]] = defaultdict(list)  # of each storage
+        self.values: dict[int, Value] = {}  # tensors that depend on the network's input
+        self.lost: dict[int, str] = {}  # such tensors that can no longer be followed, and why
+        self.origins: dict[int, frozenset[int]] = {}  # other tensors: the parameters behind them
+        self.sizes: dict[int, int] = {}  # elements of each parameter
+        self.counted: set[int] = set()  # parameters that a row has counted
+        self.state = self._stand_ins(module)
+        kinds = [p.dtype for p in module.parameters() if p.is_floating_point()]
+        self.input = torch.empty(shape, device="meta", dtype=kinds[0] if kinds else None)
+        places = [((axis, size),) for axis, size in enumerate(shape[2:])]
+        self._keep(self.input, Value(-1, (free(shape[0]), free(shape[1]), *places)))
+
+    def _stand_ins(self, module: nn.Module) -> dict[str, Tensor]:
+        """The module's state without content. Whole numbers keep theirs: they may be indices."""
+        state: dict[str, Tensor] = {}
+        for name, tensor in [*module.named_parameters(), *module.named_buffers()]:
+            if isinstance(tensor, nn.Parameter):
+                state[name] = nn.Parameter(torch.empty_like(tensor, device="meta"), False)
+                self.sizes[id(state[name])] = tensor.numel()
+                self.origins[id(state[name])] = frozenset([id(state[name])])
+            else:
+                content = not tensor.is_floating_point()
+                state[name] = tensor.clone() if content else torch.empty_like(tensor, device="meta")
+                self.origins[id(state[name])] = frozenset()
+        return state
+
+    def _keep(self, tensor: Tensor, value: Value) -> None:
+        self.kept.append(tensor)
+        self.views[_storage(tensor)].append(tensor)
+        self.values[id(tensor)] = value
+
+    # Modules
+
+    def enter(self, module: nn.Module, args: Any) -> None:
+        """Before a module runs: find its name."""
+        path = name = self.paths[module]
+        if self.frames and path.startswith(self.frames[-1].path + "."):
+            name = self.frames[-1].name + path[len(self.frames[-1].path) :]
+        name = path and marked(self.uses, name)
+        self.frames.append(_Frame(module, path, name, len(self.rows), len(self.kept)))
+
+    def leave(self, module: nn.Module, args: Any, output: Any) -> Any:
+        """After a module has run: make one row of it, if it is one layer."""
+        frame = self.frames.pop()
+        outputs = list(tensors(output))
+        if any(id(tensor) in self.values for tensor in tensors(args)):
+            for tensor in outputs:
+                if id(tensor) not in self.values and id(tensor) not in self.origins:
+                    raise ValueError(f"{frame}: trace does not know this layer")
+        counts = hasattr(module, "multiply_adds")
+        if _parts(module) and not counts:
+            return output
+        makers = {self.values[id(t)].row if id(t) in self.values else None for t in outputs}
+        if len(self.rows) > frame.start:
+            found = self._as_one(frame.start)
+            if found is not None and makers == {len(self.rows) - 1}:
+                self._merge(frame, found, outputs)
+            elif counts:
+                raise ValueError(f"{frame} has multiply_adds(), but it is more than one layer")
+        elif isinstance(output, Tensor) and makers != {None} and type(module) is not nn.Sequential:
+            # It handed its input on. It gets a row, and its output is told from its input.
+            output = output.detach()
+            effect = Effect(self.values[id(output)].dims)
+            self._write(frame, frame.name, outputs, [output], effect)
+        return output
+
+    def _as_one(self, start: int) -> tuple[Reading, ...] | None:
+        """How the rows from ``start`` on read each axis as one layer; None if they are several."""
+        rows = self.rows[start:]
+        outside = dict.fromkeys(source for row in rows for source in row.inputs if source < start)
+        whole: list[Reading] = []
+        for axis in range(len(self.entry)):
+            found = [row.windows[axis] for row in rows if row.windows[axis] != IDENTITY]
+            if len(rows) == 1 or not any(found):
+                whole.append(found[0] if found else IDENTITY)
+                continue
+            reading = _in_a_row(found)
+            if reading is None:
+                return None
+            # Does it hold? Follow, unit by unit, what is read of each input from outside.
+            seen: list[list[set[tuple[int, int]]]] = []
+            for row in rows:
+                seen.append([set() for _ in range(row.grid[axis])])
+                for source in row.inputs:
+                    size = self._units(source, axis)
+                    for unit, places in enumerate(seen[-1]):
+                        for i in reads(row.windows[axis], size, row.grid[axis], unit):
+                            places |= {(source, i)} if source < start else seen[source - start][i]
+            if isinstance(reading, Positions) and len(outside) == 1:
+                exact = tuple(tuple(sorted(i for _, i in places)) for places in seen[-1])
+                reading = replace(reading, reads=exact)
+            for unit, places in enumerate(seen[-1]):
+                if places != {
+                    (source, i)
+                    for source in outside
+                    for i in reads(reading, self._units(source, axis), len(seen[-1]), unit)
+                }:
+                    return None
+            whole.append(reading)
+        return tuple(whole)
+
+    def _merge(self, frame: _Frame, whole: tuple[Reading, ...], outputs: list[Tensor]) -> None:
+        """Put the rows of a frame together into one."""
+        rows, start = self.rows[frame.start :], frame.start
+        macs = sum(row.macs for row in rows)
+        if hasattr(frame.module, "multiply_adds"):
+            macs = frame.module.multiply_adds(rows[-1].out_shape)
+            if type(macs) is not int or macs < 0:
+                raise ValueError(f"{frame}: multiply_adds() gave {macs!r}, not a whole number")
+        self.rows[start:] = [
+            replace(
+                rows[-1],
+                name=frame.name or _kind(frame.module),
+                kind=_kind(frame.module),
+                in_shape=rows[0].in_shape,
+                parameters=sum(row.parameters for row in rows),
+                macs=macs,
+                inputs=tuple(dict.fromkeys(i for row in rows for i in row.inputs if i < start)),
+                windows=whole,
+                aligned=all(row.aligned for row in rows),
+                parents=self._classes(frame.path)[:-1],
+            )
+        ]
+        self.sights[start:] = self.sights[-1:]
+        given = {id(tensor) for tensor in outputs}
+        for key in {id(tensor) for tensor in self.kept[frame.kept :]}:
+            value = self.values.get(key)
+            if value and key in given:
+                self.values[key] = replace(value, row=start)
+            elif value and value.row >= start:
+                del self.values[key]
+                self.lost[key] = f"comes from inside {frame}, which is one row"
+
+    def _units(self, row: int, axis: int) -> int:
+        return self.rows[row].grid[axis] if row >= 0 else self.entry[axis].units
+
+    def _classes(self, path: str) -> tuple[str, ...]:
+        """The class of each module on a path, outermost first."""
+        names = path.split(".") if path else []
+        return tuple(_kind(self.modules[".".join(names[: i + 1])]) for i in range(len(names)))
+
+    # Operations
+
+    def __torch_function__(
+        self, func: Callable, types: Any, args: tuple = (), kwargs: dict | None = None
+    ) -> Any:
+        name, kwargs = plain_name(func), kwargs or {}
+        frame = self.frames[-1] if self.frames else None
+        where = str(frame or "the network")
+        given = list(tensors((args, kwargs)))
+        for tensor in given:
+            if id(tensor) in self.lost:
+                raise ValueError(f"{where}: {name} reads a tensor that {self.lost[id(tensor)]}")
+        tracked = [tensor for tensor in given if id(tensor) in self.values]
+        origins = frozenset().union(*(self.origins.get(id(tensor), ()) for tensor in given))
+        receiver = args[0] if args else None
+        if name in _NEW and func is getattr(torch, name) and kwargs.get("device") is None:
+            kwargs = kwargs | {"device": "meta"}
+        if any(tensor.is_meta for tensor in given) and name not in _INDEXING:
+            args, kwargs = _to_meta(args), _to_meta(kwargs)
+        try:
+            out = func(*args, **kwargs)
+        except Exception as error:
+            sizes = ", ".join(str(tuple(tensor.shape)) for tensor in given)
+            raise ValueError(f"{where}: {name} of shapes {sizes}: {error}") from error
+        result = receiver if name == "setitem" else out
+        made = list(tensors(result))
+        copied = name in COPIES and id(receiver) in self.values
+        if copied:
+            for tensor in made:
+                self._keep(tensor, self.values[id(receiver)])
+        elif not tracked or name in SHAPE_ONLY or name in COPIES:
+            self.kept.extend(made)
+            self.origins.update((id(tensor), origins) for tensor in made)
+        elif made:
+            if name not in RULES:
+                raise ValueError(f"{where}: trace does not know the operation {name!r}")
+            call = Call(where, name, args, kwargs, result, self.values, len(self.entry))
+            effects = RULES[name](call)
+            several = isinstance(effects, list)
+            label = f"{frame.name}.{name}" if frame and frame.name else name
+            for piece, effect in zip(
+                [[tensor] for tensor in made] if several else [made],
+                effects if several else [effects],
+                strict=True,
+            ):
+                self._write(frame, marked(self.uses, label), tracked, piece, effect, name, origins)
+        return out
+
+    def _write(
+        self,
+        frame: _Frame | None,
+        name: str,
+        tracked: list[Tensor],
+        made: list[Tensor],
+        effect: Effect,
+        operation: str = "",
+        origins: frozenset[int] = frozenset(),
+    ) -> None:
+        """Append the row that makes ``made`` of ``tracked``: of an operation, or of a module."""
+        inputs = tuple(dict.fromkeys(self.values[id(tensor)].row for tensor in tracked))
+        dims = tuple(effect.dims)
+        if [size_of(dim) for dim in dims] != list(made[0].shape) or 0 in made[0].shape:
+            raise ValueError(f"{name}: trace cannot follow it to a shape of {tuple(made[0].shape)}")
+        sizes = dict(factor for dim in dims for factor in dim)
+        readings, sights, aligned = [], [], True
+        for axis in range(len(self.entry)):
+            units = sizes.get(axis, 1)
+            below = [self.sights[row][axis] if row >= 0 else self.entry[axis] for row in inputs]
+            reading = effect.readings.get(axis, IDENTITY)
+            if reading == IDENTITY and units != max(sight.units for sight in below):
+                reading = None  # one unit spread over many, or an axis given up
+            if reading is None:
+                below = [everywhere(sight, units) for sight in below]
+            sight, fits = joined(below, max(sight.units for sight in below))
+            if isinstance(reading, Window) and output_size(sight.units, reading) != units:
+                raise ValueError(f"{name}: {reading} of {sight.units} positions is not {units}")
+            readings.append(reading)
+            sights.append(sight if reading is None else through(sight, reading, units))
+            aligned &= fits
+        fresh = origins - self.counted
+        self.counted |= fresh
+        classes = self._classes(frame.path) if frame else ()
+        self.rows.append(
+            LayerTrace(
+                name=name or _kind(frame.module),
+                kind=operation or _kind(frame.module),
+                in_shape=tuple(tracked[0].shape),
+                out_shape=tuple(made[0].shape),
+                parameters=sum(self.sizes[parameter] for parameter in fresh),
+                macs=effect.macs,
+                activations=made[0].numel() * made[0].element_size(),
+                field=tuple(sight.field() for sight in sights),
+                inputs=inputs,
+                windows=tuple(readings),
+                aligned=aligned,
+                grid=tuple(sight.units for sight in sights),
+                parents=classes if operation else classes[:-1],
+            )
+        )
+        self.sights.append(tuple(sights))
+        if len(inputs) > 1 and any(made[0] is tensor for tensor in tracked):
+            self._lose_views(made[0])
+        for tensor in made:
+            self._keep(tensor, Value(len(self.rows) - 1, dims))
+
+    def _lose_views(self, changed: Tensor) -> None:
+        """Other views of memory that was written to hold something else now."""
+        first, last = _memory(changed)
+        for tensor in self.views[_storage(changed)]:
+            begin, end = _memory(tensor)
+            if tensor is not changed and begin <= last and first <= end:
+                self.values.pop(id(tensor), None)
+                self.lost[id(tensor)] = "was overwritten through another view of its memory"
+
+
+#: They make tensors. Those need no content; ``tensor`` and ``arange`` may be making an index.
+_NEW = ("empty", "full", "ones", "rand", "randint", "randn", "zeros")
+
+#: Their indices keep their content, and so stay where they are.
+_INDEXING = ("getitem", "setitem", "index_select")
+
+
+def _parts(module: nn.Module) -> list[nn.Module]:
+    """The modules that a module is made of. Lists of parameters are none."""
+    return [
+        child
+        for name, child in module.named_children()
+        if name != "parametrizations" and not isinstance(child, nn.ParameterList | nn.ParameterDict)
+    ]
+
+
+def _kind(module: nn.Module) -> str:
+    return type_before_parametrizations(module).__name__
+
+
+def _in_a_row(found: list[Reading]) -> Reading:
+    """The one reading that several may come to: the only one, or padding and a window over it."""
+    if len(set(found)) == 1:
+        return found[0]
+    if len(found) > 2 or not all(found):
+        return None
+    padding, window = found
+    [first, *rest] = padding.chain if isinstance(padding, Positions) else (padding,)
+    if rest or replace(first, padding=0) != IDENTITY or window.transposed:
+        return None
+    amounts = around(first.before + window.before, first.after + window.after)
+    whole = replace(window, padding=amounts)
+    return Positions((), (whole,)) if isinstance(padding, Positions) else whole
+
+
+def _memory(tensor: Tensor) -> tuple[int, int]:
+    """The first and the last element of the storage that a view holds."""
+    first = tensor.storage_offset()
+    steps = zip(tensor.shape, tensor.stride(), strict=True)
+    return first, first + sum((size - 1) * step for size, step in steps)
+
+
+def _storage(tensor: Tensor) -> int:
+    """The same number for all views of the same memory."""
+    return tensor.untyped_storage()._cdata
+
+
+def _to_meta(tree: Any) -> Any:
+    if isinstance(tree, Tensor):
+        return tree.to("meta")
+    if type(tree) in (list, tuple):
+        return type(tree)(map(_to_meta, tree))
+    if isinstance(tree, dict):
+        return {key: _to_meta(branch) for key, branch in tree.items()}
+    return tree
