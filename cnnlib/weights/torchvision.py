@@ -1,0 +1,277 @@
+"""Checkpoints of torchvision's networks, put into ours.
+
+The two libraries name layers differently and compute the same. Each family has a few rules that
+turn our name of a parameter into torchvision's; that is all there is to it.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from cnnlib.models.alexnet import alexnet_one_column
+from cnnlib.models.densenet import densenet121, densenet161, densenet169, densenet201
+from cnnlib.models.googlenet import googlenet
+from cnnlib.models.inception_v3 import inception_v3
+from cnnlib.models.mobilenet_v2 import mobilenet_v2
+from cnnlib.models.resnet import resnet18, resnet34, resnet50, resnet101, resnet152
+from cnnlib.models.resnext import ResNeXt, resnext50_32x4d
+from cnnlib.models.shufflenet_v2 import shufflenet_v2
+from cnnlib.models.squeezenet import squeezenet1_0, squeezenet1_1
+from cnnlib.models.vgg import vgg11, vgg13, vgg16, vgg19
+
+__all__ = ["from_torchvision"]
+
+# A rule is a pattern in our name and what torchvision has in its place.
+Rules = tuple[tuple[str, str | Callable[[re.Match], str]], ...]
+
+RESNET: Rules = (
+    (
+        r"^conv(\d)_x\.conv\d_(\d+)\.",
+        lambda found: f"layer{int(found[1]) - 1}.{int(found[2]) - 1}.",
+    ),
+    (r"\.shortcut\.", ".downsample."),
+)
+DENSENET: Rules = ((r"\.block(\d+)\.layer(\d+)\.", r".denseblock\1.denselayer\2."),)
+GOOGLENET: Rules = (
+    (r"^stem\.conv2\.", "conv3."),
+    (r"^stem\.reduce2\.", "conv2."),
+    (r"^stem\.conv1\.", "conv1."),
+    (r"\.branch([23])\.reduce\.", r".branch\1.0."),
+    (r"\.branch([23])\.conv\.", r".branch\1.1."),
+    (r"\.branch4\.proj\.", ".branch4.1."),
+)
+CLASSIFIER_OF_ALEXNET: Rules = (
+    (r"^fc6\.", "classifier.1."),
+    (r"^fc7\.", "classifier.4."),
+    (r"^fc8\.", "classifier.6."),
+)
+CLASSIFIER_OF_VGG: Rules = (
+    (r"^fc6\.", "classifier.0."),
+    (r"^fc7\.", "classifier.3."),
+    (r"^fc8\.", "classifier.6."),
+)
+ALEXNET: Rules = (
+    *(
+        (rf"^conv{number}\.", f"features.{place}.")
+        for number, place in enumerate((0, 3, 6, 8, 10), 1)
+    ),
+    *CLASSIFIER_OF_ALEXNET,
+)
+SQUEEZENET: Rules = ((r"^conv10\.", "classifier.1."),)
+MOBILENET_V2: Rules = (
+    (r"^conv1\.", "features.0.0."),
+    (r"^bn1\.", "features.0.1."),
+    (r"^conv2\.", "features.18.0."),
+    (r"^bn2\.", "features.18.1."),
+    (r"^fc\.", "classifier.1."),
+    (r"^(blocks\.bottleneck1_1\.branch)\.depthwise\.", r"\1.0.0."),
+    (r"^(blocks\.bottleneck1_1\.branch)\.bn2\.", r"\1.0.1."),
+    (r"^(blocks\.bottleneck1_1\.branch)\.project\.", r"\1.1."),
+    (r"^(blocks\.bottleneck1_1\.branch)\.bn3\.", r"\1.2."),
+    (r"\.branch\.expand\.", ".branch.0.0."),
+    (r"\.branch\.bn1\.", ".branch.0.1."),
+    (r"\.branch\.depthwise\.", ".branch.1.0."),
+    (r"\.branch\.bn2\.", ".branch.1.1."),
+    (r"\.branch\.project\.", ".branch.2."),
+    (r"\.branch\.bn3\.", ".branch.3."),
+    (r"\.branch\.", ".conv."),
+)
+SHUFFLENET_V2: Rules = (
+    (r"^conv([15])\.", r"conv\1.0."),
+    (r"^bn([15])\.", r"conv\1.1."),
+    (
+        r"^stages\.stage(\d)\.unit\d_(\d+)\.",
+        lambda found: f"stage{found[1]}.{int(found[2]) - 1}.",
+    ),
+    *(
+        (rf"\.shortcut\.{name}\.", f".branch1.{place}.")
+        for place, name in enumerate(("depthwise", "bn1", "conv2", "bn2"))
+    ),
+    *(
+        (rf"\.branch\.{name}\.", f".branch2.{place}.")
+        for name, place in (
+            ("conv1", 0), ("bn1", 1), ("depthwise", 3), ("bn2", 4), ("conv3", 5), ("bn3", 6),
+        )
+    ),
+)  # fmt: skip
+INCEPTION_V3: Rules = (
+    *(
+        (rf"^stem\.conv{number}\.", f"Conv2d_{name}.")
+        for number, name in enumerate(("1a_3x3", "2a_3x3", "2b_3x3", "3b_1x1", "4a_3x3"), 1)
+    ),
+    (r"^aux\.conv([12])\.", lambda found: f"AuxLogits.conv{int(found[1]) - 1}."),
+    (r"^aux\.fc\.", "AuxLogits.fc."),
+    (r"\.branch_pool\.proj\.", ".branch_pool."),
+    # The modules for 35x35.
+    (r"^inception(5.)\.branch1\.", r"Mixed_\1.branch1x1."),
+    (r"^inception(5.)\.branch5\.reduce\.", r"Mixed_\1.branch5x5_1."),
+    (r"^inception(5.)\.branch5\.conv\.", r"Mixed_\1.branch5x5_2."),
+    (r"^inception(5.)\.branch3\.reduce\.", r"Mixed_\1.branch3x3dbl_1."),
+    (r"^inception(5.)\.branch3\.conv1\.", r"Mixed_\1.branch3x3dbl_2."),
+    (r"^inception(5.)\.branch3\.conv2\.", r"Mixed_\1.branch3x3dbl_3."),
+    # From 35x35 to 17x17.
+    (r"^inception6a\.branch3\.", "Mixed_6a.branch3x3."),
+    (r"^inception6a\.branch3x3\.reduce\.", "Mixed_6a.branch3x3dbl_1."),
+    (r"^inception6a\.branch3x3\.conv1\.", "Mixed_6a.branch3x3dbl_2."),
+    (r"^inception6a\.branch3x3\.conv2\.", "Mixed_6a.branch3x3dbl_3."),
+    # The modules for 17x17.
+    (r"^inception(6.)\.branch1\.", r"Mixed_\1.branch1x1."),
+    (r"^inception(6.)\.branch7\.reduce\.", r"Mixed_\1.branch7x7_1."),
+    (r"^inception(6.)\.branch7x7\.reduce\.", r"Mixed_\1.branch7x7dbl_1."),
+    (
+        r"^inception(6.)\.branch7\.conv(\d)\.",
+        lambda found: f"Mixed_{found[1]}.branch7x7_{int(found[2]) + 1}.",
+    ),
+    (
+        r"^inception(6.)\.branch7x7\.conv(\d)\.",
+        lambda found: f"Mixed_{found[1]}.branch7x7dbl_{int(found[2]) + 1}.",
+    ),
+    # From 17x17 to 8x8.
+    (r"^inception7a\.branch3\.reduce\.", "Mixed_7a.branch3x3_1."),
+    (r"^inception7a\.branch3\.conv\.", "Mixed_7a.branch3x3_2."),
+    (r"^inception7a\.branch7x7x3\.reduce\.", "Mixed_7a.branch7x7x3_1."),
+    (
+        r"^inception7a\.branch7x7x3\.conv(\d)\.",
+        lambda found: f"Mixed_7a.branch7x7x3_{int(found[1]) + 1}.",
+    ),
+    # The modules for 8x8.
+    (r"^inception(7.)\.branch1\.", r"Mixed_\1.branch1x1."),
+    (r"^inception(7.)\.branch3\.reduce\.", r"Mixed_\1.branch3x3_1."),
+    (r"^inception(7.)\.branch3\.fork\.row\.", r"Mixed_\1.branch3x3_2a."),
+    (r"^inception(7.)\.branch3\.fork\.column\.", r"Mixed_\1.branch3x3_2b."),
+    (r"^inception(7.)\.branch3x3\.reduce\.", r"Mixed_\1.branch3x3dbl_1."),
+    (r"^inception(7.)\.branch3x3\.conv\.", r"Mixed_\1.branch3x3dbl_2."),
+    (r"^inception(7.)\.branch3x3\.fork\.row\.", r"Mixed_\1.branch3x3dbl_3a."),
+    (r"^inception(7.)\.branch3x3\.fork\.column\.", r"Mixed_\1.branch3x3dbl_3b."),
+    (r"^inception(\d.)\.", r"Mixed_\1."),
+)
+
+
+def resnext101(base_width: int, cardinality: int, num_classes: int) -> ResNeXt:
+    """The sizes of 101 layers for which torchvision has weights and we have no key."""
+    return ResNeXt((3, 4, 23, 3), cardinality, base_width, num_classes)
+
+
+# Each key's constructor, its rules, and torchvision's name for the last layer.
+NETWORKS: dict[str, tuple[Callable[..., nn.Module], Rules, str]] = {
+    "alexnet_one_column": (alexnet_one_column, ALEXNET, "classifier.6"),
+    "vgg11": (vgg11, CLASSIFIER_OF_VGG, "classifier.6"),
+    "vgg13": (vgg13, CLASSIFIER_OF_VGG, "classifier.6"),
+    "vgg16": (vgg16, CLASSIFIER_OF_VGG, "classifier.6"),
+    "vgg19": (vgg19, CLASSIFIER_OF_VGG, "classifier.6"),
+    "googlenet": (partial(googlenet, batch_norm=True, large_kernel=3), GOOGLENET, "fc"),
+    "inception_v3": (inception_v3, INCEPTION_V3, "fc"),
+    "resnet18": (resnet18, RESNET, "fc"),
+    "resnet34": (resnet34, RESNET, "fc"),
+    "resnet50": (partial(resnet50, stride_in="3x3"), RESNET, "fc"),
+    "resnet101": (partial(resnet101, stride_in="3x3"), RESNET, "fc"),
+    "resnet152": (partial(resnet152, stride_in="3x3"), RESNET, "fc"),
+    "squeezenet1_0": (squeezenet1_0, SQUEEZENET, "classifier.1"),
+    "squeezenet1_1": (squeezenet1_1, SQUEEZENET, "classifier.1"),
+    "densenet121": (densenet121, DENSENET, "classifier"),
+    "densenet169": (densenet169, DENSENET, "classifier"),
+    "densenet201": (densenet201, DENSENET, "classifier"),
+    "densenet161": (densenet161, DENSENET, "classifier"),
+    "resnext50_32x4d": (resnext50_32x4d, RESNET, "fc"),
+    "resnext101_32x8d": (partial(resnext101, 8, 32), RESNET, "fc"),
+    "resnext101_64x4d": (partial(resnext101, 4, 64), RESNET, "fc"),
+    "mobilenet_v2": (mobilenet_v2, MOBILENET_V2, "classifier.1"),
+    "shufflenet_v2": (shufflenet_v2, SHUFFLENET_V2, "fc"),
+    "shufflenet_v2_x0_5": (partial(shufflenet_v2, scale=0.5), SHUFFLENET_V2, "fc"),
+    "shufflenet_v2_x1_5": (partial(shufflenet_v2, scale=1.5), SHUFFLENET_V2, "fc"),
+    "shufflenet_v2_x2_0": (partial(shufflenet_v2, scale=2.0), SHUFFLENET_V2, "fc"),
+}
+
+
+def from_torchvision(key: str, state_dict: Mapping[str, Tensor]) -> nn.Module:
+    """Our network ``key`` with the weights of torchvision's, in eval mode and on the CPU.
+
+    ``state_dict`` is what torchvision's model of that name gives or one of its weight files holds.
+    The number of classes, VGG's batch normalisation, and the auxiliary heads of GoogLeNet and
+    Inception v3 are read off it. The networks are built as torchvision has them: ResNet's
+    bottlenecks stride in the 3x3, GoogLeNet has its 3x3 kernels, normalisation and pools.
+    ``"shufflenet_v2"`` is its x1_0, ``"alexnet_one_column"`` its alexnet.
+
+    Older files load too: DenseNet's with ``norm.1`` for ``norm1``, and those without
+    ``num_batches_tracked``.
+
+    Inputs are as torchvision's: (N, 3, H, W), scaled to [0, 1], less the mean (0.485, 0.456,
+    0.406), divided by (0.229, 0.224, 0.225). But the published GoogLeNet and Inception v3 expect
+    values from -1 to 1, mean and divisor 0.5, which torchvision's ``transform_input`` makes of the
+    others within the model. Ours has no such step: give them mean and divisor 0.5.
+
+    Raises ``ValueError`` for an unknown key, and for an entry that is missing, unexpected, no
+    tensor or of the wrong shape; the message names it.
+    """
+    if key not in NETWORKS:
+        raise ValueError(f"no torchvision weights for key {key!r}; known: {', '.join(NETWORKS)}")
+    state_dict = {today(name): value for name, value in state_dict.items()}
+    complain(
+        "no tensor", [name for name, value in state_dict.items() if not torch.is_tensor(value)]
+    )
+    model = build(key, state_dict)
+    expected = model.state_dict()
+    ours = {torchvision_name(key, model, name): name for name in expected}
+    counters = {name for name in ours if name.endswith(".num_batches_tracked")}
+    complain("missing", [name for name in ours if name not in {*state_dict, *counters}])
+    complain("unexpected", [name for name in state_dict if name not in ours])
+    weights = {}
+    for theirs, name in ours.items():
+        wanted = expected[name]
+        found = state_dict.get(theirs, torch.tensor(0))
+        if found.shape != wanted.shape:
+            raise ValueError(
+                f"{theirs}: expected shape {tuple(wanted.shape)}, found {tuple(found.shape)}"
+            )
+        weights[name] = found.detach().to("cpu", wanted.dtype, copy=True)
+    model.load_state_dict(weights, assign=True)
+    return model.eval()
+
+
+def today(name: str) -> str:
+    """torchvision's present name for an entry of an old file: norm.1 became norm1."""
+    return re.sub(r"(\.denselayer\d+\.(?:norm|relu|conv))\.(\d)\.", r"\1\2.", name)
+
+
+def build(key: str, state_dict: Mapping[str, Tensor]) -> nn.Module:
+    """The network that the names and the last layer's shape ask for, on the meta device."""
+    constructor, _, last = NETWORKS[key]
+    if f"{last}.weight" not in state_dict:
+        complain("missing", [f"{last}.weight"])
+    options = {}
+    if key.startswith("vgg"):
+        options["batch_norm"] = "features.1.weight" in state_dict
+    if key in ("googlenet", "inception_v3"):
+        options["aux"] = any(name.lower().startswith("aux") for name in state_dict)
+    with torch.device("meta"):
+        return constructor(num_classes=len(state_dict[f"{last}.weight"]), **options)
+
+
+def torchvision_name(key: str, model: nn.Module, name: str) -> str:
+    """torchvision's name for our state dict's entry ``name``."""
+    for pattern, replacement in NETWORKS[key][1]:
+        name = re.sub(pattern, replacement, name)
+    if key.startswith(("vgg", "squeezenet")):
+        name = numbered(model, "features", name, first=0)
+    if key.startswith("mobilenet"):
+        name = numbered(model, "blocks", name, first=1)
+    return name
+
+
+def numbered(model: nn.Module, container: str, name: str, first: int) -> str:
+    """torchvision numbers in ``features`` what we name in ``container``; the order is the same."""
+    if not name.startswith(f"{container}."):
+        return name
+    _, layer, rest = name.split(".", maxsplit=2)
+    layers = [child for child, _ in model.get_submodule(container).named_children()]
+    return f"features.{first + layers.index(layer)}.{rest}"
+
+
+def complain(what: str, names: list[str]) -> None:
+    """Raise ``ValueError`` if there are such entries, naming the first few."""
+    if names:
+        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+        raise ValueError(f"{what} in the state dict: {', '.join(names[:3])}{more}")

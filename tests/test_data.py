@@ -1,0 +1,400 @@
+"""The image sets that ship, and the downloads, against a server on this machine."""
+
+import gzip
+import hashlib
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import numpy as np
+import pytest
+
+import cnnlib.data
+from cnnlib.data import ImageSet, download_file, load_digits, load_mnist, mnist, read_idx
+from cnnlib.data.mnist import MnistFile
+
+# --- The digits that ship -----------------------------------------------------------------------
+
+
+def test_digits_have_the_documented_split():
+    train, test = load_digits("train"), load_digits("test")
+    assert train.images.shape == (8000, 28, 28)
+    assert test.images.shape == (2000, 28, 28)
+    assert np.bincount(train.labels).tolist() == [801, 927, 791, 832, 780, 663, 814, 870, 744, 778]
+    assert np.bincount(test.labels).tolist() == [200] * 10
+    for split in (train, test):
+        assert split.images.dtype == np.uint8 and split.labels.dtype == np.int64
+        assert split.images.min() == 0 and split.images.max() == 255
+        assert split.categories == ("0", "1", "2", "3", "4", "5", "6", "7", "8", "9")
+        assert "MNIST" in split.credit and "MIT" in split.credit
+
+
+def test_no_digit_is_in_both_splits():
+    train, test = (
+        {image.tobytes() for image in load_digits(split).images} for split in ("train", "test")
+    )
+    assert len(train) == 8000 and len(test) == 2000
+    assert not train & test
+
+
+def test_digits_are_evenly_mixed():
+    assert load_digits("test").labels[:20].tolist() == list(range(10)) * 2
+    counts = np.bincount(load_digits("train").labels[:400], minlength=10)
+    assert counts.sum() == 400 and counts.min() >= 33 and counts.max() <= 47
+
+
+def test_digits_are_upright_and_right_way_round():
+    """A 7 has its bar above, a 6 its bowl below, and a 2 starts on the right."""
+    digits = load_digits("train")
+    seven = digits.images[digits.labels == 7].mean(axis=0)
+    assert seven[6:12].sum() > 1.2 * seven[16:22].sum()
+    six = digits.images[digits.labels == 6].mean(axis=0)
+    assert six[16:22].sum() > 1.2 * six[6:12].sum()
+    two = digits.images[digits.labels == 2].mean(axis=0)
+    assert two[8:12, 14:].sum() > two[8:12, :14].sum()
+
+
+def test_digits_file_is_small():
+    assert cnnlib.data.DIGITS_FILE.stat().st_size < 2_000_000
+
+
+@pytest.mark.parametrize("split", ["Train", "validation", "", None])
+def test_digits_refuse_another_split(split):
+    with pytest.raises(ValueError, match=f"split={split!r}: expected 'train' or 'test'"):
+        load_digits(split)
+
+
+def test_a_changed_digits_file_is_an_error_that_names_both_hashes(tmp_path, monkeypatch):
+    content = bytearray(cnnlib.data.DIGITS_FILE.read_bytes())
+    content[1000] ^= 1
+    changed = tmp_path / "digits.npz"
+    changed.write_bytes(content)
+    monkeypatch.setattr(cnnlib.data, "DIGITS_FILE", changed)
+    with pytest.raises(ValueError) as error:
+        load_digits("train")
+    assert str(changed) in str(error.value)
+    assert cnnlib.data.DIGITS_SHA256 in str(error.value)
+    assert hashlib.sha256(content).hexdigest() in str(error.value)
+
+
+def test_a_missing_digits_file_is_an_error_that_names_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(cnnlib.data, "DIGITS_FILE", tmp_path / "digits.npz")
+    with pytest.raises(FileNotFoundError, match="digits.npz"):
+        load_digits("train")
+
+
+# --- ImageSet -----------------------------------------------------------------------------------
+
+
+def image_set(images, labels) -> ImageSet:
+    return ImageSet(images, labels, categories=("a", "b"), credit="us")
+
+
+def test_image_set_takes_grey_and_colour():
+    labels = np.array([0, 1, 0])
+    assert len(image_set(np.zeros((3, 4, 5), np.uint8), labels)) == 3
+    assert len(image_set(np.zeros((3, 4, 5, 3), np.uint8), labels)) == 3
+
+
+def test_image_set_first_keeps_images_and_labels_together():
+    images = np.arange(3 * 4 * 5, dtype=np.uint8).reshape(3, 4, 5)
+    first = image_set(images, np.array([1, 0, 1])).first(2)
+    assert first.images.tolist() == images[:2].tolist()
+    assert first.labels.tolist() == [1, 0]
+
+
+@pytest.mark.parametrize(
+    "images, labels, message",
+    [
+        (np.zeros((3, 4, 5)), np.zeros(3, np.int64), "images: .*found float64"),
+        (np.zeros((4, 5), np.uint8), np.zeros(4, np.int64), r"images: .*found uint8.*\(4, 5\)"),
+        (np.zeros((3, 4, 5), np.uint8), np.zeros(2, np.int64), r"labels: .*\(3,\), .*\(2,\)"),
+        (np.zeros((3, 4, 5), np.uint8), np.zeros(3, np.int32), "labels: .*int32"),
+        (np.zeros((3, 4, 5), np.uint8), np.array([0, 1, 2]), "labels: expected 0 to 1, found 0 to"),
+        (np.zeros((3, 4, 5), np.uint8), np.array([0, -1, 1]), "labels: .*found -1 to 1"),
+    ],
+)
+def test_image_set_refuses_what_does_not_fit(images, labels, message):
+    with pytest.raises(ValueError, match=message):
+        image_set(images, labels)
+
+
+# --- IDX files ----------------------------------------------------------------------------------
+
+
+def idx(array: np.ndarray) -> bytes:
+    """An IDX file by hand: magic number, big-endian sizes, bytes."""
+    sizes = b"".join(size.to_bytes(4, "big") for size in array.shape)
+    return bytes([0, 0, 8, array.ndim]) + sizes + array.astype(np.uint8).tobytes()
+
+
+ARRAY = np.arange(3 * 4 * 5, dtype=np.uint8).reshape(3, 4, 5)
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "gzip"])
+def test_read_idx_gives_the_array_back(tmp_path, pack):
+    path = tmp_path / "file"
+    path.write_bytes(pack(idx(ARRAY)))
+    array = read_idx(path)
+    assert array.shape == (3, 4, 5)
+    assert array.dtype == np.uint8
+    assert np.array_equal(array, ARRAY)
+
+
+@pytest.mark.parametrize(
+    "content, message",
+    [
+        (b"", "found nothing"),
+        (b"\x89PNG and more", "magic number 00 00 08 .* found 89 50 4e 47"),
+        (b"\0\0\x0d\x01\0\0\0\x01\0\0\0\0", "found 00 00 0d 01"),
+        (idx(ARRAY)[:10], "cut short in the sizes of its 3 axes"),
+        (idx(ARRAY)[:-1], r"expected 60 bytes for sizes \(3, 4, 5\), found 59"),
+        (idx(ARRAY) + b"x", "expected 60 bytes .*, found 61"),
+        (gzip.compress(idx(ARRAY))[:-9], "damaged or cut gzip"),
+        (gzip.compress(idx(ARRAY))[:12] + b"zzzz", "damaged or cut gzip"),
+    ],
+)
+def test_read_idx_says_what_is_wrong_and_where(tmp_path, content, message):
+    path = tmp_path / "file-idx3"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=f"file-idx3: .*{message}"):
+        read_idx(path)
+
+
+# --- Downloads ----------------------------------------------------------------------------------
+
+
+class Server(ThreadingHTTPServer):
+    """Serves ``files``; ``script`` holds tricks for the next requests, ``log`` what was asked."""
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.files, self.script, self.log = {}, [], []
+
+    def url(self, name: str) -> str:
+        return f"http://127.0.0.1:{self.server_port}/{name}"
+
+
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        server = self.server
+        wanted = self.headers.get("Range")
+        server.log.append((self.path, wanted))
+        trick = server.script.pop(0) if server.script else None
+        content = server.files.get(self.path[1:])
+        if content is None:
+            return self.send_error(404)
+        if trick == "wrong":
+            content = b"?" * len(content)
+        start = 0
+        if wanted and trick != "no ranges":
+            start = int(wanted.removeprefix("bytes=").removesuffix("-"))
+            if start >= len(content):
+                return self.send_error(416)
+        self.send_response(206 if start else 200)
+        self.send_header("Content-Length", str(len(content) - start))
+        self.end_headers()
+        body = content[start:]
+        self.wfile.write(body[: len(body) // 2] if trick == "cut" else body)
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture
+def server():
+    server = Server()
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield server
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+CONTENT = np.random.default_rng(1).bytes(200_001)
+SHA256 = hashlib.sha256(CONTENT).hexdigest()
+
+
+def fetch(server, path, **options):
+    server.files["big"] = CONTENT
+    download_file([server.url("big")], path, SHA256, pause=0, **options)
+
+
+def test_download_writes_the_file_and_nothing_else(server, tmp_path):
+    fetch(server, tmp_path / "new" / "big")
+    assert (tmp_path / "new" / "big").read_bytes() == CONTENT
+    assert [p.name for p in (tmp_path / "new").iterdir()] == ["big"]
+    assert server.log == [("/big", None)]
+
+
+def test_download_shows_its_progress(server, tmp_path, capsys):
+    fetch(server, tmp_path / "big")
+    shown = capsys.readouterr().err
+    assert "big" in shown and "100%" in shown and "200k/200k" in shown
+
+
+def test_a_cut_transfer_goes_on_where_it_stopped(server, tmp_path):
+    server.script = ["cut", "cut"]
+    fetch(server, tmp_path / "big")
+    assert (tmp_path / "big").read_bytes() == CONTENT
+    assert server.log == [("/big", None), ("/big", "bytes=100000-"), ("/big", "bytes=150000-")]
+
+
+def test_a_transfer_that_stays_cut_leaves_no_file_but_its_part(server, tmp_path):
+    server.script = ["cut"] * 2
+    with pytest.raises(ConnectionError, match=r"/big: .* 2 attempts: cut off after 150000 of"):
+        fetch(server, tmp_path / "big", attempts=2)
+    assert [p.name for p in tmp_path.iterdir()] == ["big.part"]
+    fetch(server, tmp_path / "big")
+    assert server.log[-1] == ("/big", "bytes=150000-")
+    assert (tmp_path / "big").read_bytes() == CONTENT
+    assert [p.name for p in tmp_path.iterdir()] == ["big"]
+
+
+def test_a_server_without_ranges_sends_it_all_again(server, tmp_path):
+    server.script = ["cut", "no ranges"]
+    fetch(server, tmp_path / "big")
+    assert (tmp_path / "big").read_bytes() == CONTENT
+    assert server.log == [("/big", None), ("/big", "bytes=100000-")]
+
+
+def test_a_whole_part_needs_no_second_transfer(server, tmp_path):
+    (tmp_path / "big.part").write_bytes(CONTENT)
+    fetch(server, tmp_path / "big")
+    assert (tmp_path / "big").read_bytes() == CONTENT
+    assert server.log == [("/big", "bytes=200001-")]
+
+
+def test_a_strange_part_is_thrown_away(server, tmp_path):
+    (tmp_path / "big.part").write_bytes(b"strange" * 100)
+    fetch(server, tmp_path / "big")
+    assert (tmp_path / "big").read_bytes() == CONTENT
+    assert server.log == [("/big", "bytes=700-"), ("/big", None)]
+
+
+def test_a_wrong_hash_is_tried_again(server, tmp_path):
+    server.script = ["wrong"]
+    fetch(server, tmp_path / "big")
+    assert (tmp_path / "big").read_bytes() == CONTENT
+
+
+def test_a_hash_that_stays_wrong_is_an_error_that_names_both(server, tmp_path):
+    server.script = ["wrong"] * 3
+    wrong = hashlib.sha256(b"?" * len(CONTENT)).hexdigest()
+    with pytest.raises(ValueError, match=f"/big: expected SHA-256 {SHA256}, found {wrong}"):
+        fetch(server, tmp_path / "big")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_next_address_is_tried_when_one_fails(server, tmp_path):
+    server.files["big"] = CONTENT
+    urls = [server.url("not-here"), server.url("big")]
+    download_file(urls, tmp_path / "big", SHA256, pause=0)
+    assert [path for path, _ in server.log] == ["/not-here", "/big"]
+
+
+def test_nobody_listening_is_an_error_that_names_the_address(tmp_path):
+    with pytest.raises(ConnectionError, match="http://127.0.0.1:9/big: not fetched in 2 attempts"):
+        download_file(["http://127.0.0.1:9/big"], tmp_path / "big", SHA256, 2, pause=0)
+
+
+# --- The full MNIST -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def small_mnist(server, monkeypatch):
+    """A server with an MNIST of 7 training and 4 test digits, and the hashes to match."""
+    rng = np.random.default_rng(2)
+    files = {}
+    for split, name, count in (("train", "train", 7), ("test", "t10k", 4)):
+        pair = []
+        for kind, array in (
+            ("images-idx3", rng.integers(0, 256, (count, 28, 28))),
+            ("labels-idx1", rng.integers(0, 10, count)),
+        ):
+            packed = gzip.compress(idx(array), mtime=0)
+            server.files[f"{name}-{kind}-ubyte.gz"] = packed
+            pair.append(
+                MnistFile(
+                    f"{name}-{kind}-ubyte",
+                    hashlib.sha256(packed).hexdigest(),
+                    hashlib.sha256(idx(array)).hexdigest(),
+                )
+            )
+        files[split] = tuple(pair)
+    monkeypatch.setattr(mnist, "FILES", files)
+    monkeypatch.setattr(mnist, "MIRRORS", (server.url(""),))
+    monkeypatch.setattr("cnnlib.data.download.time.sleep", lambda seconds: None)
+    return server
+
+
+def test_mnist_downloads_once(small_mnist, tmp_path):
+    first = load_mnist(tmp_path, "train", download=True)
+    assert first.images.shape == (7, 28, 28) and first.labels.shape == (7,)
+    assert [path for path, _ in small_mnist.log] == [
+        "/train-images-idx3-ubyte.gz",
+        "/train-labels-idx1-ubyte.gz",
+    ]
+    again = load_mnist(tmp_path, "train", download=True)
+    assert len(small_mnist.log) == 2
+    assert np.array_equal(first.images, again.images)
+    assert np.array_equal(first.labels, again.labels)
+
+
+def test_mnist_reads_unpacked_files_too(small_mnist, tmp_path):
+    load_mnist(tmp_path, "test", download=True)
+    expected = load_mnist(tmp_path, "test")
+    for packed in list(tmp_path.glob("*.gz")):
+        packed.with_suffix("").write_bytes(gzip.decompress(packed.read_bytes()))
+        packed.unlink()
+    unpacked = load_mnist(str(tmp_path), "test")
+    assert np.array_equal(unpacked.images, expected.images)
+    assert unpacked.images.shape == (4, 28, 28)
+
+
+def test_mnist_without_its_files_says_how_to_get_them(tmp_path):
+    with pytest.raises(FileNotFoundError, match="train-images-idx3-ubyte.gz; .*download=True"):
+        load_mnist(tmp_path, "train")
+
+
+def test_mnist_refuses_another_split(tmp_path):
+    with pytest.raises(ValueError, match="split='t10k': expected 'train' or 'test'"):
+        load_mnist(tmp_path, "t10k")
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_mnist_refuses_a_changed_file_and_fetches_it_anew(small_mnist, tmp_path, packed):
+    original = load_mnist(tmp_path, "test", download=True)
+    name = "t10k-images-idx3-ubyte"
+    content = bytearray(gzip.decompress((tmp_path / f"{name}.gz").read_bytes()))
+    content[100] ^= 1
+    if packed:
+        (tmp_path / f"{name}.gz").write_bytes(gzip.compress(content))
+    else:
+        (tmp_path / name).write_bytes(content)
+    found = hashlib.sha256(content).hexdigest()
+    with pytest.raises(ValueError, match=f"{name}.*not MNIST's file: .*found {found}"):
+        load_mnist(tmp_path, "test")
+    mended = load_mnist(tmp_path, "test", download=True)
+    assert np.array_equal(mended.images, original.images)
+
+
+def test_mnist_mends_a_cut_download(small_mnist, tmp_path):
+    small_mnist.script = ["cut"]
+    assert len(load_mnist(tmp_path, "train", download=True)) == 7
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "train-images-idx3-ubyte.gz",
+        "train-labels-idx1-ubyte.gz",
+    ]
+
+
+def test_the_real_mnist_is_pinned_by_its_published_hashes():
+    files = [file for pair in mnist.FILES.values() for file in pair]
+    assert [file.name for file in files] == [
+        "train-images-idx3-ubyte",
+        "train-labels-idx1-ubyte",
+        "t10k-images-idx3-ubyte",
+        "t10k-labels-idx1-ubyte",
+    ]
+    assert all(len(h) == 64 for file in files for h in (file.gz_sha256, file.sha256))
+    assert len({h for file in files for h in (file.gz_sha256, file.sha256)}) == 8

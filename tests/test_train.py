@@ -1,0 +1,412 @@
+"""The training recipe: its formulas by hand, and runs of a few seconds on a few digits."""
+
+import hashlib
+import json
+import math
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+from torch import nn
+
+from cnnlib import train as training
+from cnnlib.data import DATASETS, load_digits
+from cnnlib.models import MODELS
+from cnnlib.train import (
+    RECIPES,
+    Augmentation,
+    Recipe,
+    augment,
+    learning_rate,
+    main,
+    make_optimiser,
+    map_criterion,
+    train,
+)
+from cnnlib.weights import Preprocessing, load_weights, measure_accuracy
+
+every_recipe = pytest.mark.parametrize("key", RECIPES)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """Batches this small run faster on one thread than on several."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def few(monkeypatch):
+    """An image set of 200 digits to train on and 100 to test on, under the name "few"."""
+
+    def load(split):
+        return load_digits(split).first({"train": 200, "test": 100}[split])
+
+    monkeypatch.setitem(DATASETS, "few", load)
+
+
+def short(key: str, **changes) -> Recipe:
+    return replace(RECIPES[key], **{"dataset": "few", "epochs": 2, **changes})
+
+
+def test_recipes_are_for_models_in_order_of_history():
+    assert list(RECIPES) == [key for key in MODELS if key in RECIPES]
+    assert {"lenet5", "lenet_modern"} <= set(RECIPES)
+
+
+# --- The loss of LeNet-5 ------------------------------------------------------------------------
+
+
+def test_map_criterion_is_equation_9():
+    generator = torch.Generator().manual_seed(1)
+    penalties = 5 * torch.rand(3, 4, dtype=torch.float64, generator=generator)
+    labels, j = [2, 0, 2], 1.5
+    total = 0.0
+    for row, label in zip(penalties.tolist(), labels, strict=True):
+        total += row[label] + math.log(math.exp(-j) + sum(math.exp(-y) for y in row))
+    loss = map_criterion(-penalties, torch.tensor(labels), rubbish_penalty=j)
+    assert loss.item() == pytest.approx(total / 3)
+
+
+def test_map_criterion_pulls_the_right_class_and_pushes_the_near_wrong_one():
+    penalties = torch.tensor([[3.0, 2.0, 400.0]], requires_grad=True)
+    map_criterion(-penalties, torch.tensor([0]), rubbish_penalty=10.0).backward()
+    right, near, far = penalties.grad[0].tolist()
+    assert right > 0  # a step downhill makes this penalty smaller
+    assert near < 0  # and this one larger
+    assert far == 0  # nobody pushes what is far beyond j
+
+
+def test_map_criterion_stops_pushing_beyond_the_rubbish_penalty():
+    def push(j):
+        penalties = torch.tensor([[0.0, 30.0]], requires_grad=True)
+        map_criterion(-penalties, torch.tensor([0]), rubbish_penalty=j).backward()
+        return -penalties.grad[0, 1].item()
+
+    assert push(j=1.0) < push(j=100.0)
+
+
+def test_map_criterion_is_never_negative_and_zero_at_best():
+    at_the_code = torch.tensor([[0.0, -500.0]])
+    assert map_criterion(at_the_code, torch.tensor([0]), 100.0).item() == pytest.approx(0)
+    scores = -50 * torch.rand(200, 4, generator=torch.Generator().manual_seed(1))
+    for row in scores:
+        assert map_criterion(row[None], torch.tensor([1]), rubbish_penalty=3.0) >= 0
+
+
+# --- Distortions --------------------------------------------------------------------------------
+
+
+def spot(height: int, width: int, right: float, down: float) -> torch.Tensor:
+    """An image with one soft spot, so far right of and below its centre; (1, 1, H, W)."""
+    y = torch.arange(height, dtype=torch.float32)[:, None] - (height - 1) / 2
+    x = torch.arange(width, dtype=torch.float32)[None] - (width - 1) / 2
+    return torch.exp(-((x - right) ** 2 + (y - down) ** 2) / 8)[None, None]
+
+
+def where(image: torch.Tensor) -> tuple[float, float]:
+    """The centre of mass, as far right of and below the image's centre."""
+    height, width = image.shape[-2:]
+    weight = image[0, 0] / image.sum()
+    y = torch.arange(height, dtype=torch.float32) - (height - 1) / 2
+    x = torch.arange(width, dtype=torch.float32) - (width - 1) / 2
+    return (weight.sum(dim=0) @ x).item(), (weight.sum(dim=1) @ y).item()
+
+
+@pytest.mark.parametrize(
+    "by, expected",
+    [
+        (Augmentation(), (8, 4)),
+        (Augmentation(degrees=90), (-4, 8)),
+        (Augmentation(scale=0.5), (12, 6)),
+        (Augmentation(squeeze=0.25), (10, 3)),
+        (Augmentation(shear=0.5), (6, 4)),
+        (Augmentation(shift=3), (11, 7)),
+    ],
+)
+def test_each_distortion_moves_a_spot_as_geometry_says(monkeypatch, by, expected):
+    """With every random number at its largest. The image is wider than high."""
+    monkeypatch.setattr(torch, "rand", torch.ones)
+    moved = augment(spot(45, 61, right=8, down=4), by)
+    assert moved.shape == (1, 1, 45, 61)
+    assert where(moved) == pytest.approx(expected, abs=0.1)
+
+
+def test_no_distortion_changes_nothing():
+    images = torch.rand(3, 2, 7, 9, generator=torch.Generator().manual_seed(1))
+    torch.testing.assert_close(augment(images, Augmentation()), images)
+
+
+def test_a_whole_pixel_shift_moves_pixels(monkeypatch):
+    monkeypatch.setattr(torch, "rand", torch.ones)
+    image = torch.arange(5 * 7, dtype=torch.float32).view(1, 1, 5, 7)
+    shifted = augment(image, Augmentation(shift=2))
+    torch.testing.assert_close(shifted[..., 2:, 2:], image[..., :-2, :-2])
+    torch.testing.assert_close(shifted[..., 0, 2:], image[..., 0, :-2])  # the border is repeated
+
+
+def test_each_image_is_distorted_by_amounts_of_its_own():
+    torch.manual_seed(1)
+    by = Augmentation(degrees=10, scale=0.1, squeeze=0.1, shear=0.2, shift=2)
+    images = spot(21, 31, right=4, down=2).repeat(40, 1, 1, 1)
+    places = [where(image[None]) for image in augment(images, by)]
+    assert len(set(places)) == 40
+    right, down = np.transpose(places)
+    assert right.min() < 4 < right.max() and down.min() < 2 < down.max()
+
+
+# --- Learning rate and optimiser ----------------------------------------------------------------
+
+
+def test_learning_rate_rises_in_a_line_and_falls_along_a_cosine():
+    recipe = replace(RECIPES["lenet_modern"], learning_rate=0.8, warm_up=0.25)
+    rates = [learning_rate(recipe, step, 16) for step in range(16)]
+    assert rates[:4] == pytest.approx([0.2, 0.4, 0.6, 0.8])
+    assert rates[9] == pytest.approx(0.4)
+    assert rates[3:] == sorted(rates[3:], reverse=True)
+    assert rates[15] == pytest.approx(0)
+
+
+def test_an_unknown_optimiser_is_an_error():
+    recipe = replace(RECIPES["lenet5"], optimiser="lbfgs")
+    with pytest.raises(ValueError, match="optimiser='lbfgs': expected 'adamw' or 'sgd'"):
+        make_optimiser(nn.Linear(1, 1), recipe)
+
+
+# --- Runs ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "key, epochs, optimiser, rate",
+    [
+        ("lenet5", 9, "adamw", 4e-3),
+        ("lenet_modern", 6, "adamw", 4e-3),
+        ("lenet_modern", 6, "sgd", 5e-2),
+    ],
+)
+def test_a_short_training_beats_guessing_by_far(few, tmp_path, key, epochs, optimiser, rate):
+    recipe = short(key, epochs=epochs, optimiser=optimiser, learning_rate=rate)
+    record = train(key, replace(recipe, batch_size=10, augmentation=None), tmp_path)
+    assert record.log[-1]["loss"] < 0.7 * record.log[0]["loss"]
+    assert record.accuracy > 0.5
+
+
+@every_recipe
+def test_the_same_seed_gives_the_same_weights(few, tmp_path, key):
+    hashes = [
+        train(key, short(key, seed=seed), tmp_path / name).sha256
+        for name, seed in (("first", 4), ("again", 4), ("other", 5))
+    ]
+    assert hashes[0] == hashes[1] != hashes[2]
+
+
+class Stop(Exception):
+    pass
+
+
+def stop_after(epochs: int, monkeypatch, error: type[BaseException]) -> None:
+    """Let a run end with ``error`` when so many epochs are done."""
+    epoch = training.Run.epoch
+
+    def stopping(run, bar):
+        if len(run.log) == epochs:
+            raise error
+        epoch(run, bar)
+
+    monkeypatch.setattr(training.Run, "epoch", stopping)
+
+
+@pytest.mark.parametrize("optimiser", ["adamw", "sgd"])
+def test_a_resumed_run_gives_the_weights_of_an_unbroken_one(few, tmp_path, monkeypatch, optimiser):
+    recipe = short("lenet5", epochs=3, optimiser=optimiser)
+    unbroken = train("lenet5", recipe, tmp_path / "unbroken")
+    with monkeypatch.context() as patch:
+        stop_after(2, patch, Stop)
+        with pytest.raises(Stop):
+            train("lenet5", recipe, tmp_path / "broken")
+    assert [p.name for p in (tmp_path / "broken").iterdir()] == ["lenet5.checkpoint"]
+    resumed = train("lenet5", recipe, tmp_path / "broken", resume=True)
+    assert resumed.sha256 == unbroken.sha256
+    assert [entry["epoch"] for entry in resumed.log] == [1, 2, 3]
+
+
+def test_a_run_does_not_resume_with_another_recipe(few, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        stop_after(1, patch, Stop)
+        with pytest.raises(Stop):
+            train("lenet5", short("lenet5"), tmp_path)
+    with pytest.raises(ValueError, match="lenet5.checkpoint: made with recipe"):
+        train("lenet5", short("lenet5", seed=9), tmp_path, resume=True)
+
+
+def test_a_damaged_checkpoint_is_an_error_that_names_it(few, tmp_path):
+    (tmp_path / "lenet5.checkpoint").write_bytes(b"no safetensors")
+    with pytest.raises(ValueError, match="lenet5.checkpoint: no checkpoint of a training run"):
+        train("lenet5", short("lenet5"), tmp_path, resume=True)
+
+
+@every_recipe
+def test_the_record_says_what_was_done_and_measured(few, tmp_path, key):
+    recipe = short(key, seed=7)
+    record = train(key, recipe, tmp_path)
+    assert sorted(p.name for p in tmp_path.iterdir()) == [f"{key}.json", f"{key}.safetensors"]
+    assert record.file == tmp_path / f"{key}.safetensors"
+    assert record.sha256 == hashlib.sha256(record.file.read_bytes()).hexdigest()
+    assert record.recipe["seed"] == 7 and record.recipe["epochs"] == 2
+    assert record.preprocessing == recipe.preprocessing
+    assert record.categories == tuple("0123456789")
+    assert [entry["epoch"] for entry in record.log] == [1, 2]
+    model = load_weights(key, tmp_path)
+    assert record.accuracy == measure_accuracy(model, record, DATASETS["few"]("test"))
+    assert record.accuracy == record.log[-1]["test_accuracy"]
+
+
+def test_the_last_epoch_is_kept_not_the_best(few, tmp_path, monkeypatch):
+    """The accuracy on the test digits is written down, never chosen by."""
+    measured = iter([0.9, 0.3])
+    monkeypatch.setattr(training, "measure_accuracy", lambda *_: next(measured))
+    record = train("lenet_modern", short("lenet_modern"), tmp_path)
+    assert record.accuracy == 0.3
+
+
+def test_weights_in_the_way_stay_unless_forced(few, tmp_path):
+    first = train("lenet_modern", short("lenet_modern"), tmp_path)
+    content = first.file.read_bytes()
+    with pytest.raises(FileExistsError, match="lenet_modern.safetensors: exists; --force"):
+        train("lenet_modern", short("lenet_modern", seed=8), tmp_path)
+    assert first.file.read_bytes() == content
+    second = train("lenet_modern", short("lenet_modern", seed=8), tmp_path, force=True)
+    assert second.sha256 != first.sha256
+    assert load_weights("lenet_modern", tmp_path)
+
+
+def test_a_write_that_fails_leaves_the_old_weights_whole(few, tmp_path, monkeypatch):
+    first = train("lenet_modern", short("lenet_modern"), tmp_path)
+    content = first.file.read_bytes()
+
+    def full(*_):
+        raise OSError("no space left")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match="no space left"):
+        train("lenet_modern", short("lenet_modern", seed=8), tmp_path, force=True)
+    assert first.file.read_bytes() == content
+    assert load_weights("lenet_modern", tmp_path)
+
+
+def test_a_loss_that_is_no_number_ends_the_run(few, tmp_path):
+    recipe = short("lenet_modern", optimiser="sgd", learning_rate=1e12)
+    with pytest.raises(FloatingPointError, match="the loss became (nan|inf) in epoch 1"):
+        train("lenet_modern", recipe, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_images_of_any_shape_train(tmp_path, monkeypatch):
+    """Nothing in the loop knows of squares: 28x28 digits on a wide canvas."""
+    monkeypatch.setitem(MODELS, "wide", lambda: nn.Sequential(nn.Flatten(), nn.Linear(30 * 40, 10)))
+    monkeypatch.setitem(DATASETS, "few", lambda split: load_digits(split).first(50))
+    recipe = Recipe(
+        Preprocessing(channels=1, height=30, width=40, low=0.0, high=1.0),
+        dataset="few",
+        epochs=1,
+        augmentation=Augmentation(degrees=5, shift=1),
+    )
+    record = train("wide", recipe, tmp_path)
+    shapes = {n: tuple(t.shape) for n, t in safetensors.torch.load_file(record.file).items()}
+    assert shapes == {"1.weight": (10, 1200), "1.bias": (10,)}
+
+
+def test_training_works_where_there_is_no_glibc(monkeypatch):
+    def missing(name):
+        raise OSError(name)
+
+    monkeypatch.setattr(training.ctypes, "CDLL", missing)
+    training.keep_freed_memory()
+
+
+# --- The command --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def few_by_default(few, monkeypatch):
+    for key in RECIPES:
+        monkeypatch.setitem(RECIPES, key, short(key))
+
+
+def test_the_command_trains_and_tells(few_by_default, tmp_path, capsys):
+    folder = tmp_path / "new" / "folder"
+    assert main(["lenet_modern", "--epochs", "3", "--limit", "50", "--output", str(folder)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line[:11] for line in lines[:3]] == ["epoch   1/3", "epoch   2/3", "epoch   3/3"]
+    record = json.loads((folder / "lenet_modern.json").read_text())
+    assert record["recipe"]["limit"] == 50
+    assert f"loss {record['log'][0]['loss']:.4f}" in lines[0]
+    assert f"{record['accuracy']:.2%} of the test images right" in lines[3]
+    assert record["sha256"] in lines[4]
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["lenet6"], "unknown key 'lenet6'; known: " + ", ".join(RECIPES)),
+        ([], "required: KEY"),
+        (["lenet5", "--epochs", "many"], "--epochs: invalid int value: 'many'"),
+        (["lenet5", "--epochs", "0"], "epochs=0: expected 1 or more"),
+        (["lenet5", "--limit", "-3"], "limit=-3: expected 1 or more"),
+        (["lenet5", "--seed", "-1"], "seed=-1: expected 0 or more"),
+        (["lenet5", "--colour"], "unrecognized arguments: --colour"),
+        (["lenet5", "--output", "FILE"], "FILE: not a folder"),
+        (["lenet5", "--output", "FILE/below"], "FILE/below"),
+        (["lenet5", "--output", "EMPTY", "--resume"], "lenet5.checkpoint: no checkpoint"),
+        (["lenet5", "--output", "STOPPED"], "lenet5.checkpoint: a run was stopped; --resume or"),
+    ],
+)
+def test_a_mistake_is_one_line_and_status_2(
+    few_by_default, tmp_path, capsys, monkeypatch, arguments, message
+):
+    monkeypatch.chdir(tmp_path)
+    Path("FILE").touch()
+    Path("STOPPED").mkdir()
+    Path("STOPPED/lenet5.checkpoint").touch()
+    with pytest.raises(SystemExit) as exit:
+        main(arguments)
+    assert exit.value.code == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err.startswith("python -m cnnlib.train: ")
+    assert message in shown.err
+    assert shown.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "epochs, said", [(0, "nothing to keep"), (1, "--resume goes on after the last epoch")]
+)
+def test_ctrl_c_ends_with_a_word_and_status_130(
+    few_by_default, tmp_path, capsys, monkeypatch, epochs, said
+):
+    stop_after(epochs, monkeypatch, KeyboardInterrupt)
+    assert main(["lenet5", "--output", str(tmp_path)]) == 130
+    assert f"stopped: {said}" in capsys.readouterr().out
+
+
+def test_a_real_ctrl_c_leaves_a_checkpoint_and_no_traceback(tmp_path):
+    command = [sys.executable, "-m", "cnnlib.train", "lenet_modern", "--limit", "300"]
+    command += ["--output", str(tmp_path), "--epochs"]
+    first = subprocess.Popen(
+        [*command, "1000"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert first.stdout.readline().startswith("epoch   1/1000")
+    first.send_signal(signal.SIGINT)
+    out, err = first.communicate(timeout=60)
+    assert first.returncode == 130
+    assert "stopped: --resume goes on" in out
+    assert "Traceback" not in err
+    assert [p.name for p in tmp_path.iterdir()] == ["lenet_modern.checkpoint"]

@@ -1,0 +1,293 @@
+"""torchvision's checkpoints in our networks. Nothing here needs torchvision.
+
+The literals were measured on torchvision 0.28.0: what its models' state dicts list, and what its
+models answer to a given input with given weights.
+"""
+
+import hashlib
+import math
+import re
+import zlib
+from collections.abc import Mapping
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from cnnlib.models import MODELS
+from cnnlib.weights.torchvision import NETWORKS, build, from_torchvision, torchvision_name
+
+# (key, batch norm, auxiliary heads): SHA-256 of torchvision's listing, see ``listing``.
+LISTINGS = {
+    (
+        "alexnet_one_column",
+        False,
+        False,
+    ): "9c198ebdae1863e4ec78a1c045e362fca5950285bfb6ae81c4f5627e216cbcbb",
+    ("vgg11", False, False): "cb3dc23f2a13e18244ef17cbfe99866ac20a6c8937fd40a3601dd59ae7a8a062",
+    ("vgg13", False, False): "67c1dc8b57fde74bb2e368ccd3d138d2e514c31ad1985ea251ab52e3880b8c16",
+    ("vgg16", False, False): "35c4623e0cd4a39d764245620458692bdde46e98a422e65f0794d679138ab391",
+    ("vgg19", False, False): "4723255af8f6c4855caebd035af2665077a589f585cfff03b8389cd9e8d6381d",
+    ("googlenet", False, False): "f66489fa14bd9d5add6d0eb8302a4271c0ecefb479c020dbecc105f5194fa5fc",
+    (
+        "inception_v3",
+        False,
+        False,
+    ): "f3a329f258a780ee046d15be9ad7adac539783c27df436585fa25d9c6a854e9c",
+    ("resnet18", False, False): "84fb10d9c6905a1cbb020b284537dc97c4f4ec55fb2a780a41152a23a2dd0e9d",
+    ("resnet34", False, False): "28f9096d5130749948981c6900083e57b19456b8b835829b8bdfe415bddc3f32",
+    ("resnet50", False, False): "d7e4f8bb0a5363446a59c81c3887ccf66900a11651a0ae2dec96d1bb1eb6ea81",
+    ("resnet101", False, False): "02c0f34f4842751f30e27e18a544ca36a8b33358f344c3c3165fd269ce97cd94",
+    ("resnet152", False, False): "685c66205bc823aa68246b01dc5273074689b1c11ed0503f961f21c380191d3b",
+    (
+        "squeezenet1_0",
+        False,
+        False,
+    ): "4654d26ad581241fc6fb83a35d1b24dd83ce0fdab371a134a9b74518854a9fb3",
+    (
+        "squeezenet1_1",
+        False,
+        False,
+    ): "1d365589393f9c1eb493726a656a532b77b8924ea62f8e29b6621ca62ded2385",
+    (
+        "densenet121",
+        False,
+        False,
+    ): "aa0fd9923b0003b813430af55d9350bcf2555273dedae08042b92025727ccac8",
+    (
+        "densenet169",
+        False,
+        False,
+    ): "e2d0f02d9c0ce650d84c9133534205af8eb2a087753b55f791533e72fa5b4f92",
+    (
+        "densenet201",
+        False,
+        False,
+    ): "0d234ad7e9a31b957bbeb9dd839891322165cff56d2424f3a25983fc4b0d2127",
+    (
+        "densenet161",
+        False,
+        False,
+    ): "82d337d48f910d3a9181ff990cb606f96463691a9242db74d665bc39bb13c315",
+    (
+        "resnext50_32x4d",
+        False,
+        False,
+    ): "e3bad165c034e60f32252299590de03a18c741ca96e086f8a6b03dc5b9aaf666",
+    (
+        "resnext101_32x8d",
+        False,
+        False,
+    ): "da7dd7525807e2ee11ad40c8f689982b463d5ec4315d20a0164264c8c81e89e8",
+    (
+        "resnext101_64x4d",
+        False,
+        False,
+    ): "90caac80ae24c51d5b7ce47baec9b93f577f2278f1ed4027ccbbc438bc471c86",
+    (
+        "mobilenet_v2",
+        False,
+        False,
+    ): "37bbbce8932fd0c49fe8e941719a7aa7b25b60c17b428749b72562f754135844",
+    (
+        "shufflenet_v2",
+        False,
+        False,
+    ): "81b349bc1cbbbc7ac1b56da87a959c22b4e0d94b4d4cd1b58c271072e20de73a",
+    (
+        "shufflenet_v2_x0_5",
+        False,
+        False,
+    ): "f0a5936e646f1bd45274fdc00f70491e810d4f5cc7dd390dca58c97c021fa733",
+    (
+        "shufflenet_v2_x1_5",
+        False,
+        False,
+    ): "506b4de341bf52b3db43639e839ad923d4aec12841696518748c1c9958498733",
+    (
+        "shufflenet_v2_x2_0",
+        False,
+        False,
+    ): "0c033bd0cd72af374c121b89a3f9be43e3ea0c912c02377e770385655309b0a4",
+    ("vgg11", True, False): "8b6717e727c0ecf99bdc89d1a1d45e7bce7bd02440836869a4ef8b7c9897db70",
+    ("vgg13", True, False): "f6b0597d18a7e4d28ad04804224196e7c56b4927042eab13bfc73f0c8dbf31d4",
+    ("vgg16", True, False): "347371586a8ea365f60486dc7572a8600dedd099dda98501d6fe20654e8f6bb2",
+    ("vgg19", True, False): "fc3ff6fab2b5cc094a9aae9d96106501b6c05ca298e52c42d73cf8b27b8d8d73",
+    ("googlenet", False, True): "7f541ca29410efb168d6f2c426ba24e23aa4c831a671bece9c1e946b488add3d",
+    (
+        "inception_v3",
+        False,
+        True,
+    ): "aab0ac2cbaf84aa2d66bbae231566898ad033818eb8fb11554c11d5a7c9e5c82",
+}
+
+# key: size of the picture, and the answer of torchvision's model of three classes.
+ANSWERS = {
+    "alexnet_one_column": ((79, 95), [6.26052, 0.208507, 4.27428]),
+    "googlenet": ((65, 81), [-0.262338, 17.6994, -12.353]),
+    "inception_v3": ((79, 91), [-0.401163, -1.10971, -2.13723]),
+    "resnet18": ((49, 65), [-16.3689, 49.1581, -56.858]),
+    "resnet50": ((49, 65), [6531.59, 1005.07, -3189.32]),
+    "resnext50_32x4d": ((49, 65), [3875.21, -1708.98, -3650.22]),
+    "squeezenet1_0": ((49, 65), [0.119219, 0.0, 1.1145]),
+    "squeezenet1_1": ((49, 65), [0.202154, 0.0, 0.747229]),
+    "densenet121": ((49, 65), [1.80292, 0.695779, -2.87884]),
+    "mobilenet_v2": ((49, 65), [-7.24739, 1.2304, 1.20042]),
+    "shufflenet_v2": ((49, 65), [281.565, 167.459, -26.4644]),
+}
+
+
+def listing(entries: Mapping[str, Tensor]) -> str:
+    """SHA-256 of the names and shapes, one a line, in the order of the state dict."""
+    lines = [f"{name} {tuple(value.shape)}" for name, value in entries.items()]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def given(name: str, shape: torch.Size) -> Tensor:
+    """A value for the entry ``name``: noise by formula, the same on every machine and version."""
+    steps = torch.arange(99_991, dtype=torch.float64)
+    phase = zlib.crc32(name.encode()) / 2**32
+    noise = 2 * (torch.sin(steps + 6 * phase) * 43758.5453).frac().abs().float() - 1
+    size = math.prod(shape)
+    noise = noise.repeat(size // len(noise) + 1)[:size].reshape(shape)
+    if name.endswith("num_batches_tracked"):
+        return torch.tensor(7)
+    if name.endswith("running_var") or (len(shape) == 1 and name.endswith("weight")):
+        return 1 + 0.5 * noise
+    if len(shape) == 1:
+        return 0.2 * noise
+    return noise * math.sqrt(6 / math.prod(shape[1:]))
+
+
+def picture(height: int, width: int) -> Tensor:
+    return given("picture", torch.Size((1, 3, height, width))) * math.sqrt(height * width)
+
+
+def torchvisions(key: str, model: nn.Module) -> dict[str, Tensor]:
+    """Our state dict under torchvision's names."""
+    return {torchvision_name(key, model, name): v for name, v in model.state_dict().items()}
+
+
+def asked_for(key: str, batch_norm: bool, aux: bool, num_classes: int) -> nn.Module:
+    """The network that a state dict of this form asks for, on the meta device."""
+    last = NETWORKS[key][2]
+    names = {f"{last}.weight": torch.empty(num_classes, 1, device="meta")}
+    if batch_norm:
+        names["features.1.weight"] = torch.empty(0)
+    if aux:
+        names["AuxLogits.fc.weight"] = torch.empty(0)
+    return build(key, names)
+
+
+@pytest.mark.parametrize(("key", "batch_norm", "aux"), LISTINGS)
+def test_names_shapes_and_order_are_torchvisions(key, batch_norm, aux):
+    entries = torchvisions(key, asked_for(key, batch_norm, aux, 1000))
+    assert listing(entries) == LISTINGS[key, batch_norm, aux]
+
+
+def test_every_network_has_its_listing():
+    assert {key for key, _, _ in LISTINGS} == set(NETWORKS)
+
+
+@pytest.mark.parametrize("key", ANSWERS)
+def test_answers_are_torchvisions(key):
+    (height, width), answer = ANSWERS[key]
+    theirs = torchvisions(key, asked_for(key, False, key in ("googlenet", "inception_v3"), 3))
+    model = from_torchvision(key, {name: given(name, v.shape) for name, v in theirs.items()})
+    assert not model.training
+    with torch.no_grad():
+        found = model(picture(height, width))
+    expected = torch.tensor([answer])
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-5 * float(expected.abs().max()))
+
+
+def small_checkpoint(key: str = "squeezenet1_1", classes: int = 5) -> dict[str, Tensor]:
+    theirs = torchvisions(key, asked_for(key, False, False, classes))
+    return {name: given(name, value.shape) for name, value in theirs.items()}
+
+
+def test_number_of_classes_is_read_off():
+    model = from_torchvision("squeezenet1_1", small_checkpoint(classes=7))
+    assert model(torch.zeros(2, 3, 65, 47)).shape == (2, 7)
+
+
+def test_auxiliary_heads_are_read_off():
+    for key, heads in (("googlenet", ("aux1", "aux2")), ("inception_v3", ("aux",))):
+        for aux in (True, False):
+            model = asked_for(key, False, aux, 3)
+            assert all((getattr(model, head) is not None) == aux for head in heads)
+
+
+def test_weights_are_copies_and_can_be_trained():
+    checkpoint = small_checkpoint()
+    model = from_torchvision("squeezenet1_1", checkpoint)
+    before = checkpoint["classifier.1.bias"].clone()
+    model.conv10.bias.data.add_(1)
+    assert torch.equal(checkpoint["classifier.1.bias"], before)
+    assert all(parameter.requires_grad for parameter in model.parameters())
+
+
+def test_half_precision_loads_as_single():
+    half = {name: value.half() for name, value in small_checkpoint().items()}
+    model = from_torchvision("squeezenet1_1", half)
+    assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
+
+
+def test_old_densenet_names_load():
+    new = small_checkpoint("densenet121", classes=3)
+    old = {
+        re.sub(r"(denselayer\d+\.(?:norm|conv))(\d)", r"\1.\2", name): value
+        for name, value in new.items()
+        if not name.endswith("num_batches_tracked")
+    }
+    assert "features.denseblock1.denselayer1.norm.1.weight" in old
+    image = picture(33, 47)
+    with torch.no_grad():
+        answers = [from_torchvision("densenet121", entries)(image) for entries in (new, old)]
+    assert torch.equal(*answers)
+
+
+def test_unknown_key_names_the_known():
+    with pytest.raises(ValueError, match=r"'alexnet'; known: alexnet_one_column, vgg11, .*"):
+        from_torchvision("alexnet", {})
+
+
+def test_missing_entry_is_named():
+    checkpoint = small_checkpoint()
+    del checkpoint["features.4.expand3x3.bias"]
+    with pytest.raises(ValueError, match=r"missing .*: features\.4\.expand3x3\.bias$"):
+        from_torchvision("squeezenet1_1", checkpoint)
+
+
+def test_missing_last_layer_is_named():
+    with pytest.raises(ValueError, match=r"missing .*: classifier\.1\.weight$"):
+        from_torchvision("squeezenet1_1", {})
+
+
+def test_unexpected_entry_is_named():
+    checkpoint = {**small_checkpoint(), "features.99.weight": torch.zeros(3)}
+    with pytest.raises(ValueError, match=r"unexpected .*: features\.99\.weight$"):
+        from_torchvision("squeezenet1_1", checkpoint)
+
+
+def test_wrongly_shaped_entry_is_named():
+    checkpoint = {**small_checkpoint(), "features.0.weight": torch.zeros(64, 3, 5, 3)}
+    message = r"features\.0\.weight: expected shape \(64, 3, 3, 3\), found \(64, 3, 5, 3\)"
+    with pytest.raises(ValueError, match=message):
+        from_torchvision("squeezenet1_1", checkpoint)
+
+
+def test_entry_that_is_no_tensor_is_named():
+    with pytest.raises(ValueError, match=r"no tensor .*: epoch$"):
+        from_torchvision("squeezenet1_1", {**small_checkpoint(), "epoch": 3})
+
+
+def test_shared_networks_have_keys_of_ours():
+    """Beside our keys there are only the sizes of ours that torchvision has and MODELS has not."""
+    assert {key for key in NETWORKS if key not in MODELS} == {
+        "resnext101_32x8d",
+        "resnext101_64x4d",
+        "shufflenet_v2_x0_5",
+        "shufflenet_v2_x1_5",
+        "shufflenet_v2_x2_0",
+    }
