@@ -5,8 +5,8 @@ sheet of the same stem. :class:`TeachingWidget` joins them:
 
 - **Live** (JupyterLab, VS Code, Colab, Binder) it is an ordinary ipywidget. A live front end takes
   the module as one text, so each ``import ... from "./name.js"`` is replaced by a data URL.
-- **On the published page** there is no kernel. The widget's ``text/html`` form carries its traits as
-  JSON; the page's host script imports the module from the site and calls its ``render``.
+- **On the published page** there is no kernel. The widget's ``text/html`` form carries its traits
+  as JSON; the page's host script imports the module from the site and calls its ``render``.
 - **On paper, or with scripts off,** the same form holds a still picture with a text alternative.
 """
 
@@ -28,7 +28,7 @@ IMPORT = re.compile(r"""from\s+["']\./([\w-]+\.js)["']""")
 
 
 class TeachingWidget(anywidget.AnyWidget):
-    """Base of the book's widgets. A subclass names its files: ``class X(TeachingWidget, stem="x")``.
+    """Base of the widgets. A subclass names its files: ``class X(TeachingWidget, stem="x")``
 
     A subclass defines :meth:`still_picture` and :meth:`text_alternative`. Traits tagged
     ``sync=True`` travel to the page as JSON, so they hold only what JSON can hold; arrays go as
@@ -60,10 +60,11 @@ class TeachingWidget(anywidget.AnyWidget):
     def page_form(self) -> str:
         """The widget as HTML for a page without a kernel."""
         state = json.dumps(self.page_state(), separators=(",", ":"), allow_nan=False)
+        words = html.escape(self.text_alternative())
         return (
             f'<div class="cnn-place" data-cnn-widget="{self.stem}">'
             f'<script type="application/json">{state.replace("<", chr(92) + "u003c")}</script>'
-            f'<div class="cnn-still" role="img" aria-label="{html.escape(self.text_alternative())}">'
+            f'<div class="cnn-still" role="img" aria-label="{words}">'
             f"{self.still_picture()}</div></div>"
         )
 

@@ -9,7 +9,7 @@ from cnnlib.widgets.base import TeachingWidget
 
 
 def choice(prompt: str, options: Sequence[str], answer: int, why: str) -> dict:
-    """A question with one right option, ``options[answer]``. ``why`` is shown once it is answered."""
+    """A question with one right option, ``options[answer]``; ``why`` is shown with the answer."""
     if len(options) < 2:
         raise ValueError(f"options={list(options)}: expected two or more")
     if not 0 <= answer < len(options):
