@@ -2,68 +2,101 @@
 
 - The execution cache's folder carries a hash of everything a chapter runs on (cnnlib, the pinned
   versions, Python), because jupyter-cache itself compares only the chapter's cells.
+- A build that was broken off or had warnings leaves a mark, so that the next one reads every page
+  again and warns again, where Sphinx would call the pages up to date.
+- Kernels run with an IPython folder of the book's own: nobody's start-up files change a chapter.
 - The front-end modules and styles of ``cnnlib.widgets`` are copied to ``_static/widgets``, where
-  ``host.js`` finds them. The state that ipywidgets stores for its own CDN loader is left out.
-- After the build: where the book is, how long each chapter took, and the traceback of a failed cell.
+  ``host.js`` finds them. A page loads only what it uses: the host where it has widgets, KaTeX where
+  it has formulas. The state that ipywidgets stores for its own CDN loader is left out.
+- After the build: where the book is, how long each chapter took, and the traceback of a failed
+  cell; the same as ``_build/chapters.json``.
 """
 
 import hashlib
+import json
+import os
+import resource
 import shutil
 import sys
+import time
 from importlib.util import find_spec
 from pathlib import Path
 
 from docutils import nodes
 from sphinx.application import Sphinx
-from sphinx.util import logging
+from sphinx.config import Config
 
-logger = logging.getLogger(__name__)
 LIBRARY = Path(find_spec("cnnlib").origin).parent
+FRONT_PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>{title}</title><link rel="icon" href="data:,">
+<meta http-equiv="refresh" content="0; url={address}"></head>
+<body><p><a href="{address}">{title}</a></p></body></html>
+"""
 
 
-def name_the_cache(app: Sphinx, config) -> None:
-    """Point the execution cache at a folder named by a hash, and drop the folders of other hashes."""
-    caches = Path(app.outdir).parent / ".execution_cache"
-    current = caches / _hash_of_what_runs(Path(app.srcdir))
+# --- Before the build ---------------------------------------------------------------------------
+
+
+def name_the_cache(app: Sphinx, config: Config) -> None:
+    """Point the execution cache at a folder named by a hash, and drop the folders of other hashes.
+
+    The book's own extension and templates change no result of a chapter, but how it is shown: they
+    make Sphinx read the pages again.
+    """
+    root = Path(app.srcdir)
+    caches = _build_folder(app) / ".execution_cache"
+    library = [path for path in LIBRARY.rglob("*") if "__pycache__" not in path.parts]
+    pins = (root / "requirements.txt").read_text()
+    current = caches / _hash_of(LIBRARY, library, salt=pins + sys.version)
     for other in caches.glob("*"):
         if other != current:
             shutil.rmtree(other)
     config.nb_execution_cache_path = str(current)
+    own = [*root.glob("book/_ext/*"), *root.glob("book/_templates/*")]
+    config.cnnbook_sources = _hash_of(root, own)
 
 
-def _hash_of_what_runs(root: Path) -> str:
-    digest = hashlib.sha256(sys.version.encode())
-    sources = [p for p in LIBRARY.rglob("*") if p.is_file() and "__pycache__" not in p.parts]
-    for path in [root / "requirements.txt", *sorted(sources)]:
-        digest.update(str(path.relative_to(path.parents[1])).encode() + b"\0" + path.read_bytes())
+def _hash_of(base: Path, paths: list[Path], salt: str = "") -> str:
+    digest = hashlib.sha256(salt.encode())
+    for path in sorted(path for path in paths if path.is_file()):
+        digest.update(path.relative_to(base).as_posix().encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()[:16]
 
 
-def copy_widgets(app: Sphinx, exception: Exception | None) -> None:
-    """Put the widgets' modules and styles where the host script looks for them."""
-    if exception is not None:
-        return
-    target = Path(app.outdir) / "_static" / "widgets"
-    target.mkdir(parents=True, exist_ok=True)
-    for path in (LIBRARY / "widgets").iterdir():
-        if path.suffix in (".js", ".css"):
-            shutil.copy(path, target)
+def forget_an_unfinished_build(app: Sphinx, config: Config) -> None:
+    """Let Sphinx read every page again if the last build did not end without a warning."""
+    mark = _unfinished(app)
+    if mark.exists():
+        (Path(app.doctreedir) / "environment.pickle").unlink(missing_ok=True)
+    mark.parent.mkdir(parents=True, exist_ok=True)
+    mark.touch()
 
 
-def link_widgets(app: Sphinx, pagename: str, template: str, context: dict, doctree) -> None:
-    """Load the host and the styles of the widgets that stand on this page, and nothing else."""
-    if doctree is None:
-        return
-    body = context.get("body", "")
-    stems = [
-        path.stem
-        for path in sorted((LIBRARY / "widgets").glob("*.css"))
-        if f'data-cnn-widget="{path.stem}"' in body
-    ]
-    if stems:
-        for stem in ["page", *stems]:
-            app.add_css_file(f"widgets/{stem}.css")
-        app.add_js_file("host.js", type="module")
+def give_kernels_their_own_settings(app: Sphinx, config: Config) -> None:
+    """Start kernels with an IPython folder that holds one setting: no warning of plain sockets."""
+    folder = _build_folder(app) / ".ipython"
+    profile = folder / "profile_default"
+    profile.mkdir(parents=True, exist_ok=True)
+    (profile / "ipython_kernel_config.py").write_text('c.IPKernelApp.log_level = "ERROR"\n')
+    os.environ["IPYTHONDIR"] = str(folder)
+
+
+def _build_folder(app: Sphinx) -> Path:
+    return Path(app.outdir).parent
+
+
+def _unfinished(app: Sphinx) -> Path:
+    return Path(app.doctreedir) / "unfinished"
+
+
+# --- Each page ----------------------------------------------------------------------------------
+
+
+def note_peak_memory(app: Sphinx, doctree: nodes.document) -> None:
+    """Note the most memory that a kernel used so far: an upper bound for this chapter."""
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    in_bytes = peak if sys.platform == "darwin" else peak * 1024
+    app.peak_memory[app.env.docname] = round(in_bytes / 1e6)
 
 
 def drop_widget_state(app: Sphinx, doctree: nodes.document) -> None:
@@ -73,29 +106,109 @@ def drop_widget_state(app: Sphinx, doctree: nodes.document) -> None:
             node.parent.remove(node)
 
 
+def load_what_the_page_uses(
+    app: Sphinx, pagename: str, template: str, context: dict, doctree: nodes.document | None
+) -> None:
+    """Add the host and the styles of the page's widgets; leave KaTeX out without formulas."""
+    body = context.get("body", "")
+    styles = sorted((LIBRARY / "widgets").glob("*.css"))
+    stems = [path.stem for path in styles if f'data-cnn-widget="{path.stem}"' in body]
+    if stems:
+        for stem in ["page", *stems]:
+            app.add_css_file(f"widgets/{stem}.css")
+        app.add_js_file("host.js", type="module")
+    if doctree is None or not any(doctree.findall(_is_formula)):
+        for files in ("script_files", "css_files"):
+            context[files][:] = [asset for asset in context[files] if not _is_katex(asset)]
+
+
+def name_bibliography_entries(
+    app: Sphinx, pagename: str, template: str, context: dict, doctree: nodes.document | None
+) -> None:
+    """Give the entries the role that their list asks for; docutils' own has been withdrawn."""
+    if "body" in context:
+        context["body"] = context["body"].replace('role="doc-biblioentry"', 'role="listitem"')
+
+
+def _is_formula(node: nodes.Node) -> bool:
+    return isinstance(node, nodes.math | nodes.math_block)
+
+
+def _is_katex(asset) -> bool:
+    name = str(asset.filename)
+    return "katex" in name or "auto-render" in name
+
+
+# --- After the build ----------------------------------------------------------------------------
+
+
+def copy_widgets(app: Sphinx, exception: Exception | None) -> None:
+    """Put the widgets' modules and styles where the host script looks for them."""
+    target = Path(app.outdir) / "_static" / "widgets"
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir(parents=True)
+    for path in (LIBRARY / "widgets").iterdir():
+        if path.suffix in (".js", ".css"):
+            shutil.copy(path, target)
+
+
+def write_front_page(app: Sphinx, exception: Exception | None) -> None:
+    """Lead from the site's address to the first chapter."""
+    page = FRONT_PAGE.format(title=app.config.html_title, address=f"{app.config.root_doc}.html")
+    (Path(app.outdir) / "index.html").write_text(page, encoding="utf-8")
+
+
+def drop_pages_without_a_source(app: Sphinx, exception: Exception | None) -> None:
+    """Remove the pages of chapters that are no more; Sphinx leaves them on the site."""
+    kept = {"index", "genindex", "search", *app.env.found_docs}
+    for page in Path(app.outdir).rglob("*.html"):
+        document = page.relative_to(app.outdir).with_suffix("").as_posix()
+        if document not in kept and not document.startswith("_static/"):
+            page.unlink()
+
+
 def report(app: Sphinx, exception: Exception | None) -> None:
     """Say how long each chapter took, what failed, and where the book is."""
-    ran = [
-        (document, data.get("exec_data"))
-        for document, data in getattr(app.env, "nb_metadata", {}).items()
-        if data.get("exec_data")
-    ]
-    if ran:
-        print("\nChapter execution times (a cached chapter shows the time of the run it keeps):")
-    for document, data in sorted(ran):
-        seconds = f"{data['runtime']:6.1f} s" if data.get("runtime") is not None else "     ? s"
-        print(f"  {seconds}  {document}" + ("" if data["succeeded"] else "   FAILED"))
-    for document, data in sorted(ran):
-        if not data["succeeded"]:
-            print(f"\n{document} failed:\n{data['traceback']}")
-    if exception is None:
+    path = _build_folder(app) / "chapters.json"
+    before = json.loads(path.read_text()) if path.exists() else {}
+    chapters, tracebacks = {}, {}
+    for document, data in sorted(getattr(app.env, "nb_metadata", {}).items()):
+        run = data.get("exec_data")
+        if not run:
+            continue
+        ran_now = run["mtime"] >= app.started
+        known = app.peak_memory if ran_now else {d: b["peak_mb"] for d, b in before.items()}
+        chapters[document] = {
+            "seconds": run["runtime"],
+            "peak_mb": known.get(document),
+            "succeeded": run["succeeded"],
+        }
+        if not run["succeeded"]:
+            tracebacks[document] = run["traceback"]
+    path.write_text(json.dumps(chapters, indent=1))
+    if chapters:
+        print("\nChapters (a cached one shows the time of the run it keeps):")
+    for document, chapter in chapters.items():
+        print(f"  {chapter['seconds']:6.1f} s  {document}")
+    for document, traceback in tracebacks.items():
+        print(f"\n{document} FAILED:\n{traceback}")
+    if exception is None and not app._warncount:
+        _unfinished(app).unlink()
         print(f"\nThe book: {Path(app.outdir) / 'index.html'}\n")
 
 
 def setup(app: Sphinx) -> dict:
+    app.started = time.time()
+    app.peak_memory = {}
+    app.add_config_value("cnnbook_sources", "", "env", str)
     app.connect("config-inited", name_the_cache, priority=100)
+    app.connect("config-inited", forget_an_unfinished_build)
+    app.connect("config-inited", give_kernels_their_own_settings)
+    app.connect("doctree-read", note_peak_memory)
     app.connect("doctree-read", drop_widget_state)
-    app.connect("html-page-context", link_widgets)
-    app.connect("build-finished", copy_widgets)
+    app.connect("html-page-context", load_what_the_page_uses)
+    app.connect("html-page-context", name_bibliography_entries)
+    for step in (copy_widgets, write_front_page, drop_pages_without_a_source):
+        app.connect("build-finished", step, priority=100)
     app.connect("build-finished", report, priority=900)
-    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
+    return {"version": "1", "parallel_read_safe": False, "parallel_write_safe": True}

@@ -1,0 +1,244 @@
+"""The built site in a real browser, with every host but its own out of reach.
+
+Every page that the fixture ``new_page`` opens fails its test by a request to another host, a failed
+load, an uncaught exception, or an error or warning on the console.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Locator, Page, expect
+
+from tests.conftest import ROOT
+from tests.test_book import CHAPTERS, PAGES
+
+ADDRESSES = [*(f"{page}.html" for page in PAGES), "genindex.html", "search.html"]
+every_address = pytest.mark.parametrize("address", ADDRESSES)
+every_chapter = pytest.mark.parametrize("chapter", CHAPTERS)
+
+# axe looks at what is ours: the text with its widgets, not the theme's frame around it.
+OURS = {"include": [".bd-article, .bd-search-container"]}
+
+
+@pytest.fixture
+def visit(new_page, serve, site) -> Callable[..., Page]:
+    """visit(address, width=, theme=, **context options) -> the page, its widgets running."""
+
+    def open_page(address: str, width: int = 1280, theme: str = "light", **options) -> Page:
+        page = new_page(viewport={"width": width, "height": 900}, color_scheme=theme, **options)
+        page.set_default_timeout(60_000)
+        page.goto(f"{serve(site)}/{address}", wait_until="load")
+        if options.get("java_script_enabled", True):
+            page.wait_for_function(
+                "[...document.querySelectorAll('[data-cnn-widget]')]"
+                ".every((place) => place.dataset.cnnReady)"
+            )
+        return page
+
+    return open_page
+
+
+# --- Every page ---------------------------------------------------------------------------------
+
+
+@every_address
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_page_fits_and_can_be_read_by_everyone(visit, address, width, theme):
+    page = visit(address, width, theme)
+    assert page.locator("html").get_attribute("data-theme") == theme
+    widest = page.evaluate("document.documentElement.scrollWidth")
+    assert widest <= width, sticking_out(page)
+    found = Axe().run(page, context=OURS, options={"preload": False})
+    assert found.violations_count == 0, found.generate_report()
+
+
+def sticking_out(page: Page) -> list[str]:
+    return page.evaluate(
+        """() => [...document.querySelectorAll("body *")]
+            .filter((node) => node.getBoundingClientRect().right > innerWidth + 1)
+            .map((node) => `${node.tagName}.${node.getAttribute("class")}`)"""
+    )
+
+
+@every_address
+def test_every_formula_is_set(visit, address):
+    page = visit(address)
+    expect(page.locator(".katex-error")).to_have_count(0)
+    left = page.evaluate(
+        """() => [...document.querySelectorAll(".math")]
+            .filter((node) => !node.querySelector(".katex")).map((node) => node.textContent)"""
+    )
+    assert left == []
+
+
+def test_the_sites_address_leads_to_the_first_page(visit):
+    page = visit("")
+    page.wait_for_url("**/book/index.html")
+
+
+@pytest.mark.parametrize("chapter", PAGES)
+def test_launch_button_opens_its_own_chapter_as_a_notebook(site, chapter):
+    text = (site / f"{chapter}.html").read_text(encoding="utf-8")
+    launched = f"?urlpath=lab/tree/{chapter}.md" in text
+    assert launched == (chapter in CHAPTERS)
+    assert (ROOT / f"{chapter}.md").exists()
+
+
+def test_search_finds_the_chapters_that_hold_a_word(visit):
+    page = visit("search.html?q=stride")
+    results = page.locator("#search-results ul.search li a")
+    results.first.wait_for()
+    found = {
+        Path(link.get_attribute("href").split("?")[0].split("#")[0]).stem for link in results.all()
+    }
+    assert "arithmetic" in found
+
+
+def test_search_opens_by_keyboard_from_a_chapter(visit):
+    page = visit(f"{CHAPTERS[-1]}.html")
+    page.keyboard.press("Control+k")
+    page.keyboard.type("kernel")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/search.html?q=kernel")
+    page.locator("#search-results ul.search li a").first.wait_for()
+
+
+# --- Widgets, where they stand in the book ------------------------------------------------------
+
+
+def test_the_book_shows_every_widget(site):
+    shown = "".join((site / f"{page}.html").read_text(encoding="utf-8") for page in PAGES)
+    stems = {path.stem for path in (ROOT / "cnnlib" / "widgets").glob("*.css")} - {"page"}
+    assert {stem for stem in stems if f'data-cnn-widget="{stem}"' not in shown} == set()
+
+
+@every_chapter
+def test_still_pictures_stand_in_where_scripts_are_off(visit, chapter):
+    page = visit(f"{chapter}.html", java_script_enabled=False)
+    assert page.locator("article h1").is_visible()
+    for still in page.locator(".cnn-still").all():
+        box = still.bounding_box()
+        assert still.is_visible() and box["width"] > 100 and box["height"] > 20
+        assert len(still.get_attribute("aria-label").split()) > 3
+
+
+@every_chapter
+def test_still_pictures_are_printed(visit, chapter):
+    page = visit(f"{chapter}.html")
+    page.emulate_media(media="print")
+    for place in page.locator(".cnn-place").all():
+        assert place.locator(":scope > .cnn-still").is_visible()
+        assert not place.locator(":scope > .cnn-widget").is_visible()
+
+
+def test_theme_button_turns_page_and_widgets_and_is_remembered(visit):
+    page = visit(f"{CHAPTERS[0]}.html")
+    widget = page.locator(".cnn-widget").first
+    paper = "node => getComputedStyle(node).backgroundColor"
+    light = widget.evaluate(paper)
+    button = page.locator(".theme-switch-button:visible").first
+    for _ in range(3):
+        if page.locator("html").get_attribute("data-theme") == "dark":
+            break
+        button.click()
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    assert widget.evaluate(paper) != light
+    page.reload()
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+
+
+TABBABLE = (
+    "button:enabled, input:enabled, select:enabled, textarea:enabled, a[href], summary, [tabindex]"
+)
+
+
+@every_chapter
+def test_tab_reaches_every_control_and_shows_where_it_is(visit, chapter):
+    page = visit(f"{chapter}.html")
+    for widget in page.locator(".cnn-widget").all():
+        expected = stops(widget)
+        widget.locator(TABBABLE).first.evaluate(
+            """(node) => {
+                const before = document.createElement("button");
+                before.textContent = "before";
+                node.closest(".cnn-widget").before(before);
+                before.focus();
+            }"""
+        )
+        reached = set()
+        for _ in range(len(expected) + 1):
+            page.keyboard.press("Tab")
+            stop = page.evaluate(
+                """() => {
+                    const node = document.activeElement;
+                    const { outlineStyle, outlineWidth } = getComputedStyle(node);
+                    const visible = outlineStyle !== "none" && parseFloat(outlineWidth) > 0;
+                    return [node.dataset.stop ?? null, visible, node.outerHTML.slice(0, 120)];
+                }"""
+            )
+            if stop[0] is None:
+                break
+            assert stop[1], f"no visible focus: {stop[2]}"
+            reached.add(stop[0])
+        assert reached == expected
+
+
+def stops(widget: Locator) -> set[str]:
+    """Number the widget's tab stops; a group of radio buttons is one."""
+    return set(
+        widget.evaluate(
+            """(root, tabbable) => {
+                const numbers = new Map();
+                for (const node of root.querySelectorAll(tabbable)) {
+                    const seen = node.checkVisibility({ visibilityProperty: true });
+                    if (node.tabIndex < 0 || !seen) continue;
+                    const key = node.type === "radio" && node.name ? node.name : node;
+                    if (!numbers.has(key)) numbers.set(key, String(numbers.size));
+                    node.dataset.stop = numbers.get(key);
+                }
+                return [...numbers.values()];
+            }""",
+            TABBABLE,
+        )
+    )
+
+
+@every_chapter
+def test_every_slider_moves_its_widget_by_keyboard(visit, chapter):
+    page = visit(f"{chapter}.html")
+    for widget in page.locator(".cnn-widget").all():
+        for slider in widget.locator("input[type=range]:enabled").all():
+            if not slider.is_enabled() or not slider.is_visible():
+                continue  # an earlier slider left it nowhere to go
+            before, value = shown(widget), slider.input_value()
+            slider.press("ArrowRight")
+            if slider.input_value() == value:
+                slider.press("ArrowLeft")
+            assert slider.input_value() != value
+            assert shown(widget) != before
+
+
+@every_chapter
+def test_widgets_answer_to_the_pointer(visit, chapter):
+    page = visit(f"{chapter}.html")
+    for widget in page.locator(".cnn-widget").all():
+        before = shown(widget)
+        targets = widget.locator("button:enabled, input:is([type=radio], [type=checkbox]):enabled")
+        for target in targets.all():
+            if "Copy" in (target.text_content() or "") or not target.is_visible():
+                continue
+            target.click()
+            if shown(widget) != before:
+                break
+        assert shown(widget) != before
+
+
+def shown(widget: Locator) -> str:
+    """What the widget shows, apart from where the focus is."""
+    return widget.evaluate(
+        """(root) => root.innerHTML.replaceAll(/ data-[a-z-]+="[^"]*"/g, "")
+            + [...root.querySelectorAll("input, select")].map((i) => `${i.value} ${i.checked}`)"""
+    )

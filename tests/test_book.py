@@ -1,0 +1,304 @@
+"""The chapters keep the house's rules, and `make book` builds, caches and fails as it should."""
+
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+from pathlib import Path
+
+import jupytext
+import pytest
+import yaml
+from bs4 import BeautifulSoup
+
+from cnnlib.models import MODELS
+from tests.conftest import ROOT
+
+FORBIDDEN = re.compile(
+    r"^\s*!|^\s*%{1,2}(pip|conda|bash|sh|script)\b|\bpip install\b"
+    r"|urlopen|urlretrieve|\brequests\.|download=True|hub\.load|load_state_dict_from_url",
+    re.MULTILINE,
+)
+
+
+def pages_of_the_book() -> list[str]:
+    """Document names in reading order, as _toc.yml has them."""
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text())
+
+    def files(entry) -> list[str]:
+        if isinstance(entry, list):
+            return [name for item in entry for name in files(item)]
+        own = [entry["file"]] if "file" in entry else []
+        return own + files(entry.get("chapters", [])) + files(entry.get("sections", []))
+
+    return [toc["root"], *files(toc.get("parts", [])), *files(toc)]
+
+
+def notebook(page: str):
+    return jupytext.read(ROOT / f"{page}.md")
+
+
+def has_code(page: str) -> bool:
+    return "```{code-cell}" in (ROOT / f"{page}.md").read_text(encoding="utf-8")
+
+
+PAGES = pages_of_the_book()
+CHAPTERS = [page for page in PAGES if has_code(page)]
+every_page = pytest.mark.parametrize("page", PAGES)
+every_chapter = pytest.mark.parametrize("page", CHAPTERS)
+
+
+# --- The chapters -------------------------------------------------------------------------------
+
+
+def test_every_text_of_the_book_stands_in_the_table_of_contents():
+    texts = {
+        path.relative_to(ROOT).with_suffix("").as_posix() for path in ROOT.glob("book/**/*.md")
+    }
+    assert {text for text in texts if not text.endswith("/README")} == set(PAGES)
+
+
+@every_page
+def test_page_begins_with_a_label_and_a_title(page):
+    text = (ROOT / f"{page}.md").read_text(encoding="utf-8")
+    body = re.sub(r"\A---\n.*?\n---\n", "", text, flags=re.DOTALL).lstrip()
+    assert re.match(r"\([a-z0-9-]+\)=\n# \S", body), body[:60]
+
+
+@every_chapter
+def test_chapter_says_which_kernel_runs_it(page):
+    front = notebook(page).metadata
+    assert front["kernelspec"]["name"] == "python3"
+    assert front["jupytext"]["text_representation"]["format_name"] == "myst"
+
+
+@every_chapter
+def test_code_cells_are_short_enough_to_read(page):
+    cells = [cell.source for cell in notebook(page).cells if cell.cell_type == "code"]
+    long = [cell for cell in cells if len(cell.splitlines()) > 15]
+    assert not long, long
+
+
+@every_chapter
+def test_chapter_installs_and_downloads_nothing(page):
+    cells = [cell.source for cell in notebook(page).cells if cell.cell_type == "code"]
+    assert [cell for cell in cells if FORBIDDEN.search(cell)] == []
+
+
+@every_chapter
+def test_chapter_ran_without_error_in_a_minute_and_a_gigabyte(site, page):
+    ran = json.loads((site.parent / "chapters.json").read_text())[page]
+    assert ran["succeeded"]
+    assert ran["seconds"] < 60
+    assert ran["peak_mb"] < 1000
+
+
+@every_page
+def test_every_picture_has_a_text_alternative(site, page):
+    article = article_of(site, page)
+    for picture in article.find_all("img"):
+        words = picture.get("alt", "")
+        assert " " in words.strip(), f"{picture}: its cell's metadata has no mystnb: image: alt"
+    for still in article.select(".cnn-still"):
+        assert still["role"] == "img"
+        assert " " in still["aria-label"]
+
+
+@every_chapter
+def test_no_result_is_an_error_or_a_bare_object(site, page):
+    text = article_of(site, page).get_text()
+    assert "Traceback (most recent call last)" not in text
+    assert re.findall(r"<\S[^>\n]* at 0x[0-9a-f]+>", text) == []
+
+
+def article_of(site: Path, page: str) -> BeautifulSoup:
+    html = (site / f"{page}.html").read_text(encoding="utf-8")
+    return BeautifulSoup(html, "html.parser").find("article")
+
+
+# --- Adding a network: a model file, a line in MODELS, a row of numbers, a chapter ----------------
+# (tests/test_models.py asks for the row of numbers.)
+
+# Model files whose chapter is still to be written. A new network does not belong here.
+AWAITED = {
+    "alexnet",
+    "densenet",
+    "googlenet",
+    "inception_bn",
+    "inception_v3",
+    "inception_v4",
+    "mobilenet_v1",
+    "mobilenet_v2",
+    "nin",
+    "resnet",
+    "resnet_v2",
+    "resnext",
+    "senet",
+    "shufflenet_v1",
+    "shufflenet_v2",
+    "squeezenet",
+    "stochastic_depth",
+    "vgg",
+    "xception",
+    "zfnet",
+}
+
+
+def model_file(key: str) -> str:
+    return MODELS[key].__module__.removeprefix("cnnlib.models.")
+
+
+def test_every_model_file_gives_a_network():
+    files = {path.stem for path in (ROOT / "cnnlib" / "models").glob("[!_]*.py")}
+    assert {model_file(key) for key in MODELS} == files
+
+
+def test_every_model_file_has_its_chapter():
+    chapters = {Path(page).name for page in PAGES if page.startswith("book/architectures/")}
+    assert chapters <= set(MODELS)
+    told = {model_file(key) for key in chapters}
+    assert {model_file(key) for key in MODELS} - told == AWAITED
+
+
+# --- The build, on a book of one page -----------------------------------------------------------
+
+FRONT_MATTER = """---
+jupytext: {text_representation: {extension: .md, format_name: myst}}
+kernelspec: {display_name: Python 3, language: python, name: python3}
+---
+
+(tiny)=
+# A tiny chapter
+
+"""
+COUNTING_CELL = """```{code-cell} python
+with open("runs", "a") as runs:
+    _ = runs.write("x")
+```
+"""
+
+
+class TinyBook:
+    """This book's settings, extension and library, with one page of our own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        for name in ("_ext", "_static", "_templates"):
+            shutil.copytree(ROOT / "book" / name, folder / "book" / name)
+        shutil.copytree(ROOT / "cnnlib" / "widgets", folder / "cnnlib" / "widgets")
+        for name in (
+            "_config.yml",
+            "requirements.txt",
+            "book/references.bib",
+            "cnnlib/__init__.py",
+        ):
+            shutil.copy(ROOT / name, folder / name)
+        (folder / "_toc.yml").write_text("format: jb-book\nroot: book/index\n")
+
+    def write(self, text: str) -> None:
+        (self.folder / "book" / "index.md").write_text(FRONT_MATTER + text)
+
+    def change(self, name: str) -> None:
+        with open(self.folder / name, "a") as file:
+            file.write("# changed\n")
+
+    def build(self) -> tuple[bool, str]:
+        """Build as `make book` does -> whether it succeeded, and what it said."""
+        said = subprocess.run(
+            ["make", "--no-print-directory", "--dry-run", "book"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        program, *options = shlex.split(said.stdout.splitlines()[-1])
+        built = subprocess.run(
+            [ROOT / program, *options],
+            cwd=self.folder,
+            env={**os.environ, "PYTHONPATH": str(self.folder)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        return built.returncode == 0, built.stdout
+
+    @property
+    def runs(self) -> int:
+        return len((self.folder / "book" / "runs").read_text())
+
+    def page(self, name: str) -> Path:
+        return self.folder / "_build" / "html" / "book" / f"{name}.html"
+
+
+@pytest.fixture
+def tiny_book(tmp_path) -> TinyBook:
+    return TinyBook(tmp_path)
+
+
+def test_a_build_runs_again_only_what_has_changed(tiny_book):
+    tiny_book.write(COUNTING_CELL)
+    succeeded, said = tiny_book.build()
+    assert succeeded, said
+    assert "_build/html/index.html" in said
+    assert re.search(r"\d+\.\d s +book/index", said)
+    assert tiny_book.runs == 1
+
+    tiny_book.build()
+    assert tiny_book.runs == 1
+
+    tiny_book.write(COUNTING_CELL + "\nMore words.\n")
+    tiny_book.build()
+    assert tiny_book.runs == 1
+    assert "More words." in tiny_book.page("index").read_text()
+
+    for runs, name in enumerate(["cnnlib/__init__.py", "requirements.txt"], start=2):
+        tiny_book.change(name)
+        tiny_book.build()
+        assert tiny_book.runs == runs, name
+
+    tiny_book.write(COUNTING_CELL.replace('"x"', '"xx"'))
+    tiny_book.build()
+    assert tiny_book.runs == 5
+
+
+def test_a_failing_cell_fails_every_build_until_it_is_mended(tiny_book):
+    failing = "```{code-cell} python\nkernels = 0\n12 / kernels\n```\n"
+    tiny_book.write(failing)
+    for _ in range(2):
+        succeeded, said = tiny_book.build()
+        assert not succeeded
+        assert "book/index FAILED" in said
+        assert re.search(r"ZeroDivisionError.*division by zero", said)
+        assert "12 / kernels" in re.sub(r"\x1b\[[\d;]*m", "", said)
+    tiny_book.write(failing.replace("= 0", "= 3"))
+    succeeded, said = tiny_book.build()
+    assert succeeded, said
+
+
+def test_a_warning_fails_every_build(tiny_book):
+    tiny_book.write("See {ref}`nowhere`.\n\n" + COUNTING_CELL)
+    for _ in range(2):
+        succeeded, said = tiny_book.build()
+        assert not succeeded
+        assert "undefined label: 'nowhere'" in said
+    assert tiny_book.runs == 1
+
+
+def test_words_on_stderr_fail_the_build_and_a_page_that_left_the_book_leaves_the_site(tiny_book):
+    tiny_book.write("```{code-cell} python\nimport sys\n_ = sys.stderr.write('oh')\n```\n")
+    (tiny_book.folder / "book" / "second.md").write_text("# Second\n")
+    contents = tiny_book.folder / "_toc.yml"
+    alone = contents.read_text()
+    contents.write_text(alone + "chapters: [{file: book/second}]\n")
+    succeeded, said = tiny_book.build()
+    assert not succeeded
+    assert "stderr was found" in said
+    assert tiny_book.page("second").exists()
+
+    tiny_book.write("Silent.")
+    contents.write_text(alone)
+    succeeded, said = tiny_book.build()
+    assert succeeded, said
+    assert not tiny_book.page("second").exists()
