@@ -138,8 +138,8 @@ def input_indices(window: Window, size: int, index: int) -> range:
 
 def output_indices(window: Window, size: int, index: int) -> range:
     """Outputs that input ``index`` feeds, ascending; only outputs that exist."""
-    _index(index, size)
     count = output_size(size, window)
+    _index(index, size)
     reached = _targets(window, index) if window.transposed else _sources(window, index)
     return _clip(reached, count)
 
@@ -184,10 +184,11 @@ def input_range(windows: Sequence[Window], size: int, index: int, clip: bool = T
 
 def output_range(windows: Sequence[Window], size: int, indices: Iterable[int]) -> range:
     """Projective field: first to last unit at the end of the chain that ``indices`` can reach."""
+    sizes = _sizes(windows, size)
     reached = set(indices)
     for index in reached:
         _index(index, size)
-    for window, below in zip(windows, _sizes(windows, size)[:-1], strict=True):
+    for window, below in zip(windows, sizes[:-1], strict=True):
         reached = {i for unit in reached for i in output_indices(window, below, unit)}
     return _hull(reached)
 

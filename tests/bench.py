@@ -1,114 +1,125 @@
-"""``make bench``: how fast the library, the chapters and the pages are on this machine.
+"""``make bench``: what the library, the chapters, the pages and the widgets cost here."""
 
-Prints figures and judges none: speed belongs here, not in a test that fails on a busy machine.
-"""
-
-import functools
-import http.server
-import os
-import statistics
-import threading
-import time
-from collections.abc import Callable
+import gzip
+import json
+import timeit
 from pathlib import Path
 
 import torch
+from playwright.sync_api import Browser, sync_playwright
 
-from cnnlib.geometry import Window, input_range, receptive_field
+from cnnlib.geometry import Window, input_range, output_size, receptive_field
 from cnnlib.models import MODELS
-from cnnlib.trace import seen_by, trace
-from cnnlib.weights import WEIGHTS, load_weights
-from tests.facts import FACTS
+from cnnlib.trace import trace
+from tests.browser.chromium import FLAGS, find_chromium
+from tests.browser.conftest import serving
+from tests.conftest import ROOT
 
-SITE = Path(__file__).parents[1] / "_build" / "html"
-PAGES = [
-    "book/index.html",
-    "book/foundations/arithmetic.html",
-    "book/foundations/receptive-fields.html",
-    "book/architectures/lenet5.html",
-]
+SITE = ROOT / "_build" / "html"
+COMPRESSED = {".html", ".css", ".js", ".svg", ".json"}  # what GitHub Pages sends gzipped
 
-
-def seconds(work: Callable[[], object], runs: int = 5) -> float:
-    """Median time of ``work`` over some runs, after one that does not count."""
-    work()
-    times = []
-    for _ in range(runs):
-        begun = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - begun)
-    return statistics.median(times)
-
-
-def library() -> None:
-    print("geometry and trace (median of 5)")
-    chain = [Window(3, padding=1), Window(2, stride=2)] * 6
-    print(f"  {1e6 * seconds(lambda: receptive_field(chain)):8.0f} µs  field of 12 layers")
-    print(
-        f"  {1e3 * seconds(lambda: input_range(chain, 512, 4)):8.2f} ms  one unit through 12 layers"
-    )
-    for key in ("vgg19", "resnet152", "inception_resnet_v2"):
-        with torch.device("meta"):
-            network = MODELS[key]()
-        shape = FACTS[key].input_shape
-        rows = trace(network, shape)
-        print(f"  {seconds(lambda n=network, s=shape: trace(n, s)):8.2f} s   trace of {key}")
-        last = max(i for i, row in enumerate(rows) if min(row.grid) > 1)
-        unit = tuple(size // 2 for size in rows[last].grid)
-        took = seconds(lambda r=rows, i=last, u=unit: seen_by(r, i, u))
-        print(f"  {1e3 * took:8.1f} ms  what one unit of it sees")
+# Moves every slider of a widget there and back, and takes the time until the next frame is ready.
+REDRAW = """async (widget) => {
+    const times = [];
+    for (const slider of widget.querySelectorAll("input[type=range]:enabled")) {
+        const [value, to] = [slider.value, slider.value === slider.max ? slider.min : slider.max];
+        for (const next of [to, value]) {
+            await new Promise(requestAnimationFrame);
+            const start = performance.now();
+            slider.value = next;
+            slider.dispatchEvent(new Event("input", { bubbles: true }));
+            widget.getBoundingClientRect();
+            times.push(performance.now() - start);
+        }
+    }
+    return times;
+}"""
 
 
-def weights() -> None:
-    print("weights: load, and a batch of 100 digits")
-    for key in WEIGHTS:
-        network = load_weights(key)
-        batch = torch.zeros(100, 1, 32, 32)
-        with torch.no_grad():
-            forward = seconds(lambda n=network, b=batch: n(b))
-        loading = seconds(lambda k=key: load_weights(k))
-        print(f"  {1e3 * loading:8.1f} ms  {1e3 * forward:8.1f} ms  {key}")
+def line(what: str, value: str) -> None:
+    print(f"  {value:>16}  {what}")
 
 
-def pages() -> None:
-    if not (SITE / "index.html").is_file():
-        print("pages: there is no built book; run make book first")
+def best_of(call, number: int) -> float:
+    """Seconds of one call: the best of five rounds."""
+    return min(timeit.repeat(call, number=number, repeat=5)) / number
+
+
+def bench_library() -> None:
+    print("\nLibrary")
+    chain = [Window(3, padding=1), Window(2, stride=2)] * 8
+    mixed = [*chain, Window(4, stride=2, padding=1, transposed=True)]
+    for what, call in {
+        "output_size of one window": lambda: output_size(224, chain[0]),
+        "receptive_field of 16 windows": lambda: receptive_field(chain),
+        "input_range through 17 windows, one transposed": lambda: input_range(mixed, 512, 1),
+    }.items():
+        line(what, f"{best_of(call, 1000) * 1e6:.1f} µs")
+    with torch.device("meta"):
+        network = MODELS["vgg19"]()
+    seconds = best_of(lambda: trace(network, (1, 3, 224, 224)), 1)
+    line("trace of VGG-19 at 224×224", f"{seconds * 1e3:.0f} ms")
+
+
+def bench_chapters() -> None:
+    print("\nChapters (peak memory: an upper bound)")
+    for page, ran in json.loads((SITE.parent / "chapters.json").read_text()).items():
+        line(page, f"{ran['seconds']:.1f} s {ran['peak_mb']} MB")
+
+
+def bench_pages(browser: Browser, address: str) -> None:
+    print("\nPages: loaded in all, as sent by a server that compresses")
+    for path in sorted(SITE.rglob("*.html")):
+        if "_static" in path.parts or path == SITE / "index.html":
+            continue  # no page of the book; leads on to the first page
+        loaded = {}
+        page = browser.new_page()
+        page.on("response", lambda reply, loaded=loaded: loaded.update({reply.url: reply}))
+        name = path.relative_to(SITE).as_posix()
+        page.goto(f"{address}/{name}", wait_until="networkidle")
+        sizes = [
+            sizes_of(url, reply.body())
+            for url, reply in list(loaded.items())
+            if reply.status == 200
+        ]
+        plain, sent = (sum(column) / 1e3 for column in zip(*sizes, strict=True))
+        line(name, f"{plain:.0f} kB {sent:.0f} kB")
+        page.close()
+
+
+def sizes_of(url: str, body: bytes) -> tuple[int, int]:
+    compressible = Path(url.partition("?")[0]).suffix in COMPRESSED
+    return len(body), len(gzip.compress(body)) if compressible else len(body)
+
+
+def bench_redraws(browser: Browser, address: str) -> None:
+    print("\nWidgets: time to redraw after a slider's jump (median, most; a frame is 16 ms)")
+    for path in sorted(SITE.rglob("*.html")):
+        if "data-cnn-widget" not in path.read_text(encoding="utf-8"):
+            continue
+        page = browser.new_page(viewport={"width": 1280, "height": 900})
+        name = path.relative_to(SITE).as_posix()
+        page.goto(f"{address}/{name}", wait_until="networkidle")
+        for place in page.locator("[data-cnn-ready]").all():
+            times = sorted(place.locator(":scope > .cnn-widget").evaluate(REDRAW))
+            if times:
+                stem = place.get_attribute("data-cnn-widget")
+                line(f"{stem} in {name}", f"{times[len(times) // 2]:.1f} ms {times[-1]:.1f} ms")
+        page.close()
+
+
+def main() -> None:
+    bench_library()
+    if not (SITE / "index.html").exists():
+        print("\nChapters, pages and widgets: first make book.")
         return
-    from playwright.sync_api import sync_playwright
-
-    from tests.browser.chromium import FLAGS
-
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *args) -> None:
-            pass
-
-    handler = functools.partial(Quiet, directory=str(SITE))
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    print("pages: bytes loaded (not compressed), time to the last widget")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=os.environ["CHROMIUM"], args=FLAGS)
-        for name in PAGES:
-            page = browser.new_page()
-            begun = time.perf_counter()
-            page.goto(f"http://127.0.0.1:{server.server_port}/{name}")
-            page.wait_for_function(
-                "[...document.querySelectorAll('[data-cnn-widget]')]"
-                ".every(place => place.dataset.cnnReady)"
-            )
-            took = time.perf_counter() - begun
-            size = page.evaluate(
-                "[...performance.getEntriesByType('navigation'),"
-                " ...performance.getEntriesByType('resource')]"
-                ".reduce((sum, entry) => sum + entry.decodedBodySize, 0)"
-            )
-            print(f"  {size / 1000:8.0f} kB  {took:6.2f} s  {name}")
-            page.close()
+    bench_chapters()
+    with serving(SITE) as address, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=find_chromium(), args=FLAGS)
+        bench_pages(browser, address)
+        bench_redraws(browser, address)
         browser.close()
-    server.shutdown()
 
 
 if __name__ == "__main__":
-    library()
-    weights()
-    pages()
+    main()

@@ -129,6 +129,9 @@ def where(image: torch.Tensor) -> tuple[float, float]:
         (Augmentation(scale=0.5), (12, 6)),
         (Augmentation(squeeze=0.25), (10, 3)),
         (Augmentation(shear=0.5), (6, 4)),
+        (Augmentation(squeeze=0.25, shear=0.5), (7.5, 3)),
+        (Augmentation(degrees=90, squeeze=0.25), (-5, 6)),
+        (Augmentation(degrees=90, shear=0.5), (-8, 8)),
         (Augmentation(shift=3), (11, 7)),
     ],
 )
@@ -401,7 +404,12 @@ def test_a_real_ctrl_c_leaves_a_checkpoint_and_no_traceback(tmp_path):
     command = [sys.executable, "-m", "cnnlib.train", "lenet_modern", "--limit", "300"]
     command += ["--output", str(tmp_path), "--epochs"]
     first = subprocess.Popen(
-        [*command, "1000"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*command, "1000"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A shell's background job ignores Ctrl-C, and so would what it starts.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert first.stdout.readline().startswith("epoch   1/1000")
     first.send_signal(signal.SIGINT)
