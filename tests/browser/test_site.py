@@ -210,7 +210,7 @@ def stops(widget: Locator) -> set[str]:
 def test_every_slider_moves_its_widget_by_keyboard(visit, chapter):
     page = visit(f"{chapter}.html")
     for widget in page.locator(".cnn-widget").all():
-        for slider in widget.locator("input[type=range]:enabled").all():
+        for slider in widget.locator("input[type=range]").all():
             if not slider.is_enabled() or not slider.is_visible():
                 continue  # an earlier slider left it nowhere to go
             before, value = shown(widget), slider.input_value()
