@@ -9,7 +9,15 @@ import numpy as np
 import pytest
 
 import cnnlib.data
-from cnnlib.data import ImageSet, download_file, load_digits, load_mnist, mnist, read_idx
+from cnnlib.data import (
+    ImageSet,
+    download_file,
+    load_digits,
+    load_fashion,
+    load_mnist,
+    mnist,
+    read_idx,
+)
 from cnnlib.data.mnist import MnistFile
 
 # --- The digits that ship -----------------------------------------------------------------------
@@ -57,29 +65,61 @@ def test_digits_file_is_small():
     assert cnnlib.data.DIGITS_FILE.stat().st_size < 2_000_000
 
 
+# --- The clothes that ship ----------------------------------------------------------------------
+
+
+def test_fashion_has_the_documented_split():
+    train, test = load_fashion("train"), load_fashion("test")
+    assert train.images.shape == (8000, 28, 28) and test.images.shape == (2000, 28, 28)
+    for split in (train, test):
+        assert split.labels.tolist() == list(range(10)) * (len(split) // 10)
+        assert split.images.min() == 0 and split.images.max() == 255
+        assert len(split.categories) == 10 and "Zalando" in split.credit
+    images = {image.tobytes() for split in (train, test) for image in split.images}
+    assert len(images) == 10_000
+    assert cnnlib.data.FASHION_FILE.stat().st_size < 5_000_000
+
+
+def test_fashion_is_upright_and_labelled_as_it_looks():
+    """Trousers have a gap between the legs below, and an ankle boot's shaft is on the right."""
+    fashion = load_fashion("train")
+    trousers = fashion.images[fashion.labels == fashion.categories.index("trousers")].mean(axis=0)
+    assert trousers[22, 14] < 0.5 * trousers[22, 10] and trousers[2, 14] > 50
+    boot = fashion.images[fashion.labels == fashion.categories.index("ankle boot")].mean(axis=0)
+    assert boot[4:9, 14:].sum() > 3 * boot[4:9, :14].sum() and boot[20:24, :14].sum() > 5000
+
+
+# --- Files that ship ----------------------------------------------------------------------------
+
+SHIPPED = [("DIGITS", load_digits), ("FASHION", load_fashion)]
+
+
 @pytest.mark.parametrize("split", ["Train", "validation", "", None])
-def test_digits_refuse_another_split(split):
+@pytest.mark.parametrize("load", [load_digits, load_fashion])
+def test_shipped_sets_refuse_another_split(load, split):
     with pytest.raises(ValueError, match=f"split={split!r}: expected 'train' or 'test'"):
-        load_digits(split)
+        load(split)
 
 
-def test_a_changed_digits_file_is_an_error_that_names_both_hashes(tmp_path, monkeypatch):
-    content = bytearray(cnnlib.data.DIGITS_FILE.read_bytes())
+@pytest.mark.parametrize("name, load", SHIPPED)
+def test_a_changed_file_is_an_error_that_names_both_hashes(name, load, tmp_path, monkeypatch):
+    content = bytearray(getattr(cnnlib.data, f"{name}_FILE").read_bytes())
     content[1000] ^= 1
-    changed = tmp_path / "digits.npz"
+    changed = tmp_path / "changed.npz"
     changed.write_bytes(content)
-    monkeypatch.setattr(cnnlib.data, "DIGITS_FILE", changed)
+    monkeypatch.setattr(cnnlib.data, f"{name}_FILE", changed)
     with pytest.raises(ValueError) as error:
-        load_digits("train")
+        load("train")
     assert str(changed) in str(error.value)
-    assert cnnlib.data.DIGITS_SHA256 in str(error.value)
+    assert getattr(cnnlib.data, f"{name}_SHA256") in str(error.value)
     assert hashlib.sha256(content).hexdigest() in str(error.value)
 
 
-def test_a_missing_digits_file_is_an_error_that_names_it(tmp_path, monkeypatch):
-    monkeypatch.setattr(cnnlib.data, "DIGITS_FILE", tmp_path / "digits.npz")
-    with pytest.raises(FileNotFoundError, match="digits.npz"):
-        load_digits("train")
+@pytest.mark.parametrize("name, load", SHIPPED)
+def test_a_missing_file_is_an_error_that_names_it(name, load, tmp_path, monkeypatch):
+    monkeypatch.setattr(cnnlib.data, f"{name}_FILE", tmp_path / "missing.npz")
+    with pytest.raises(FileNotFoundError, match="missing.npz"):
+        load("train")
 
 
 # --- ImageSet -----------------------------------------------------------------------------------

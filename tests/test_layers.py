@@ -7,7 +7,20 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from cnnlib.layers import EuclideanRBF, ScaledTanh, Subsampling, TableConv2d, uniform_by_fan_in_
+from cnnlib.layers import (
+    BatchNorm2d,
+    ChannelShuffle,
+    EuclideanRBF,
+    InvertedDropout,
+    LocalResponseNorm,
+    ScaledTanh,
+    SqueezeExcite,
+    StochasticDepth,
+    Subsampling,
+    TableConv2d,
+    uniform_by_fan_in_,
+)
+from cnnlib.trace import trace
 
 # Three input maps, four output maps: not square, and no two columns alike.
 TABLE = [
@@ -258,3 +271,135 @@ def test_table_convolution_starts_map_by_map():
         for kernel in kernels:
             assert 0.98 * bound < kernel.abs().max() <= bound
         assert 0 < layer.bias[output].abs() <= bound
+
+
+# --- Local response normalisation ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 9])
+def test_local_response_norm_equals_torchs(size):
+    x = 3 * random(2, 6, 3, 4)
+    arguments = dict(size=size, alpha=0.3, beta=0.6, k=1.5)
+    torch.testing.assert_close(
+        LocalResponseNorm(**arguments)(x), nn.LocalResponseNorm(**arguments)(x)
+    )
+
+
+def test_local_response_norm_is_the_papers_formula():
+    """Section 3.3 with n = 5, by loops; the paper's alpha is torch's divided by n."""
+    x = random(1, 7, 2, 3)
+    found = LocalResponseNorm(5, alpha=5 * 1e-2, beta=0.75, k=2)(x)
+    for channel in range(7):
+        near = range(max(0, channel - 2), min(6, channel + 2) + 1)
+        sums = sum(x[0, i] ** 2 for i in near)
+        torch.testing.assert_close(found[0, channel], x[0, channel] / (2 + 1e-2 * sums) ** 0.75)
+
+
+# --- Dropout ------------------------------------------------------------------------------------
+
+
+def test_inverted_dropout_keeps_or_drops_each_value():
+    torch.manual_seed(0)
+    x = random(50, 4, 10, 11)
+    out = InvertedDropout(0.3)(x)
+    dropped = out == 0
+    torch.testing.assert_close(out[~dropped], x[~dropped] / 0.7)
+    # 22,000 lots: the share's standard deviation is 0.003.
+    assert abs(dropped.double().mean().item() - 0.3) < 0.015
+
+
+def test_inverted_dropout_has_torchs_ends_and_rests_at_test():
+    x = random(3, 4)
+    for p in (0.0, 1.0):
+        torch.testing.assert_close(InvertedDropout(p)(x), nn.Dropout(p)(x))
+    assert InvertedDropout(0.5).eval()(x) is x
+
+
+# --- Batch normalisation ------------------------------------------------------------------------
+
+
+def test_batch_norm_equals_torchs_through_training_and_test():
+    ours, torchs = BatchNorm2d(3).double(), nn.BatchNorm2d(3).double()
+    with torch.no_grad():
+        torchs.weight.copy_(torch.tensor([0.5, 2.0, -1.0]))
+        torchs.bias.copy_(torch.tensor([1.0, 0.0, 3.0]))
+    ours.load_state_dict(torchs.state_dict())
+    for step in range(4):
+        x = (step + 1) * random(2, 3, 4, 5) + step
+        mine, theirs = x.clone().requires_grad_(), x.clone().requires_grad_()
+        torch.testing.assert_close(ours(mine), torchs(theirs))
+        pull = random(2, 3, 4, 5).flip(0)
+        ours(mine).backward(pull), torchs(theirs).backward(pull)
+        torch.testing.assert_close(mine.grad, theirs.grad)
+    for name, value in torchs.state_dict().items():
+        torch.testing.assert_close(ours.state_dict()[name], value)
+    x = random(1, 3, 1, 1)
+    torch.testing.assert_close(ours.eval()(x), torchs.eval()(x))
+
+
+def test_batch_norm_corrects_the_variance_it_keeps_by_m_over_m_minus_1():
+    layer = BatchNorm2d(1, momentum=1.0).double()
+    layer(torch.tensor([1.0, 3.0]).double().reshape(2, 1, 1, 1))  # variance 1 about the mean 2
+    assert layer.running_var.item() == 2.0  # 1 * 2 / (2 - 1)
+
+
+def test_batch_norm_refuses_a_single_value_a_channel():
+    with pytest.raises(ValueError, match=r"\(1, 3, 1, 1\): expected 2 values a channel"):
+        BatchNorm2d(3)(torch.zeros(1, 3, 1, 1))
+
+
+# --- Layers that networks of later papers share -------------------------------------------------
+
+
+def test_squeeze_excite_is_the_papers_formula():
+    layer = SqueezeExcite(6, reduction=2).double()
+    x = random(2, 6, 3, 4)
+    squeezed = x.mean(dim=(2, 3))
+    hidden = F.relu(squeezed @ layer.fc1.weight[:, :, 0, 0].T + layer.fc1.bias)
+    gates = torch.sigmoid(hidden @ layer.fc2.weight[:, :, 0, 0].T + layer.fc2.bias)
+    torch.testing.assert_close(layer(x), x * gates[:, :, None, None])
+
+
+def test_channel_shuffle_equals_torchs():
+    x = random(2, 12, 3, 4)
+    for groups in (1, 2, 3, 4, 6, 12):
+        expected = nn.ChannelShuffle(groups)(x)
+        torch.testing.assert_close(ChannelShuffle(groups)(x), expected)
+
+
+def test_stochastic_depth_keeps_the_expected_share():
+    branch = random(2, 3)
+    layer = StochasticDepth(0.8)
+    assert layer(branch) is branch
+    torch.testing.assert_close(layer.eval()(branch), 0.8 * branch)
+    assert not any(layer.dropped() for _ in range(50))
+    torch.manual_seed(0)
+    layer.train()
+    share = sum(layer.dropped() for _ in range(5000)) / 5000
+    assert abs(share - 0.2) < 0.03  # five standard deviations
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [LocalResponseNorm(3), InvertedDropout(0.5), BatchNorm2d(4)],
+    ids=lambda x: x._get_name(),
+)
+def test_shape_keeping_layers_are_one_row_that_sees_its_own_place(layer):
+    rows = trace(nn.Sequential(nn.Conv2d(2, 4, 3), layer), (1, 2, 7, 9))
+    assert [row.kind for row in rows] == ["Conv2d", type(layer).__name__]
+    assert rows[1].field == rows[0].field and rows[1].macs == 0
+
+
+@pytest.mark.parametrize(
+    "make, message",
+    [
+        (lambda: LocalResponseNorm(0), "size=0"),
+        (lambda: InvertedDropout(1.5), "p=1.5"),
+        (lambda: BatchNorm2d(0), "channels=0"),
+        (lambda: StochasticDepth(0), "survival=0"),
+        (lambda: SqueezeExcite(8, reduction=9), "reduction=9"),
+    ],
+)
+def test_layers_refuse_impossible_settings(make, message):
+    with pytest.raises(ValueError, match=f"^{message}: expected"):
+        make()
