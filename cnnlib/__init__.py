@@ -3,7 +3,8 @@
 Ground floor, facts and networks:
     ``geometry`` (exact window arithmetic), ``layers``, ``models`` (one paper, one file)
 First floor, what we measure or load:
-    ``trace`` (a module, layer by layer), ``data``, ``weights``, ``train``
+    ``trace`` (a module, layer by layer), ``layout`` (a trace, as a drawing's plan), ``data``,
+    ``weights``, ``train``
 Top floor, what we show:
     ``diagrams`` (matplotlib), ``widgets`` (one source for notebook and page)
 

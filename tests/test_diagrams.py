@@ -22,8 +22,10 @@ from cnnlib.diagrams import (
     draw_kernels,
     draw_network,
     draw_receptive_fields,
+    draw_stacks,
     draw_table,
 )
+from cnnlib.models import MODELS
 from cnnlib.models.lenet import C3_TABLE, LeNet5, ModernLeNet
 from cnnlib.trace import seen_by, summarise, trace
 
@@ -255,9 +257,17 @@ def test_a_stack_is_deeper_the_more_channels_it_has(key):
 
 
 def kept_rows(layers) -> list[int]:
-    """The rows that a drawing shows: those with weights of their own, or that move places."""
+    """The rows that a drawing shows: those with weights of their own, or that move places.
+
+    Of neighbours that are alike only the first.
+    """
     kinds = ("Conv", "Pool", "Linear", "Subsampling", "RBF", "Upsample")
-    return [row for row, layer in enumerate(layers) if any(k in layer.kind for k in kinds)]
+    rows = [row for row, layer in enumerate(layers) if any(k in layer.kind for k in kinds)]
+    alike = [
+        (layers[row].kind, layers[row].windows, layers[row].in_shape, layers[row].parameters)
+        for row in rows
+    ]
+    return [row for n, row in enumerate(rows) if not n or alike[n] != alike[n - 1]]
 
 
 def is_map(layers, row: int | None) -> bool:
@@ -284,8 +294,9 @@ def test_a_marked_window_is_exactly_what_the_marked_unit_reads(key):
         unit = [int(place) for place in middle]
         assert middle == pytest.approx([place + 0.5 for place in unit])
         size = layers[source].out_shape[2:] if source >= 0 else layers[0].in_shape[2:]
+        read = layers[row].inputs[0]  # the last of those that stand for ``source``
         drawn = in_cells(windows[names[above]][0], sheets[names[below]], size)
-        for span, (first, behind) in zip(seen_by(layers, row, unit)[source], drawn, strict=True):
+        for span, (first, behind) in zip(seen_by(layers, row, unit)[read], drawn, strict=True):
             assert (first, behind) == pytest.approx((span.start, span.stop))
         checked += 1
     assert checked == sum(is_map(layers, row) for row in rows[1:])
@@ -315,10 +326,10 @@ def test_longer_vectors_have_longer_bars():
     assert np.array(heights) / heights[0] == pytest.approx(np.sqrt([1, 84 / 120, 10 / 120]))
 
 
-def test_a_branch_is_refused_by_name_and_its_summary_is_drawn():
+def test_stacks_refuse_a_branch_by_name_and_draw_its_summary():
     layers = trace(residual(), (1, 3, 20, 30))
     with pytest.raises(ValueError, match=r"row 2 \(1\.add\) reads rows \[.*\], not just row 1"):
-        draw_network(layers)
+        draw_stacks(layers)
     ax = draw_network(summarise(layers))
     assert_legible(ax)
     assert list(fronts(ax)) == ["input", "0", "1", "2", "3"]
@@ -329,6 +340,70 @@ def test_a_module_called_input_is_not_the_networks_input():
     layers = trace(nn.Sequential(OrderedDict(input=nn.Conv2d(1, 2, 3))), (1, 1, 9, 7))
     words = [text.get_text() for text in texts(draw_network(layers))]
     assert words.count("input") == 2 and "Conv2d" in words and "3×3" in words
+
+
+def test_neighbours_that_are_alike_are_one_stack_that_is_counted():
+    words = [text.get_text() for text in texts(draw_network(layers_of("vgg19")))]
+    # In each of the last three stages of four convolutions, those after the first; all four of the
+    # last stage, which is as wide as the one before.
+    assert words.count("×3") == 2 and words.count("×4") == 1
+    assert "(Conv2d, 3×3, padding 1, then ReLU), and 3 more like it" in describe_network(
+        layers_of("vgg19")
+    )
+
+
+# --- Branched networks --------------------------------------------------------------------------
+
+
+def cards(ax) -> dict[str, object]:
+    return {
+        patch.get_label().removeprefix("_card "): patch
+        for patch in ax.patches
+        if str(patch.get_label()).startswith("_card ")
+    }
+
+
+def test_a_branched_network_is_drawn_as_cards_with_shape_parameters_and_field():
+    ax = draw_network(trace(residual(), (1, 3, 20, 30)))
+    words = [text.get_text() for text in texts(ax)]
+    assert words.count("input") == 1 and words.count("3 × 20 × 30") == 1
+    assert list(cards(ax))[:2] == ["input", "0"]
+    assert words.count("add") == 2  # a block that halves its map between the two: no repeat
+    assert "8 × 9 × 14" in words and "224 · field 3" in words
+    assert describe_network(trace(residual(), (1, 3, 20, 30))).startswith("The network from top")
+
+
+@pytest.mark.parametrize("key", ["googlenet", "resnet152", "inception_v4", "densenet121"])
+def test_every_word_of_a_graph_stands_within_its_card(key):
+    side = 299 if key == "inception_v4" else 224
+    ax = draw_network(trace(MODELS[key](), (1, 3, side, side)))
+    ax.figure.canvas.draw()
+    boxes = [patch.get_window_extent().padded(1) for patch in cards(ax).values()]
+    for text in texts(ax):
+        extent = text.get_window_extent()
+        if text.get_text().startswith("×"):
+            continue  # a frame's own word
+        assert any(
+            box.containsx(extent.x0)
+            and box.containsx(extent.x1)
+            and box.containsy(extent.y0)
+            and box.containsy(extent.y1)
+            for box in boxes
+        ), text.get_text()
+
+
+def test_a_graph_fits_the_axes_it_is_given_or_says_what_is_enough():
+    layers = trace(residual(), (1, 3, 20, 30))
+    _, ax = plt.subplots(figsize=(4, 6))
+    assert draw_network(layers, ax) is ax
+    for patch in cards(ax).values():
+        assert ax.get_window_extent().padded(1).contains(*patch.get_window_extent().min)
+        assert ax.get_window_extent().padded(1).contains(*patch.get_window_extent().max)
+    _, ax = plt.subplots(figsize=(1, 1))
+    with pytest.raises(ValueError, match="too small for .* cards") as refusal:
+        draw_network(layers, ax)
+    width, height = map(float, re.findall(r"([\d.]+) × ([\d.]+) are enough", str(refusal.value))[0])
+    draw_network(layers, plt.figure(figsize=(width + 0.1, height + 0.1)).add_axes((0, 0, 1, 1)))
 
 
 def test_no_layers_and_other_than_maps_and_vectors_are_refused():

@@ -24,8 +24,9 @@ FLOORS = {
         ["models", "layers", "data", "weights"],
     ),
     "inside": (["torch", "captum"], ["trace", "geometry"]),
-    "diagrams": (["torch", "matplotlib"], ["trace", "geometry"]),
-    "widgets": (["anywidget", "numpy"], ["geometry"]),
+    "layout": ([], ["geometry"]),
+    "diagrams": (["torch", "matplotlib"], ["trace", "geometry", "layout"]),
+    "widgets": (["anywidget", "numpy"], ["geometry", "layout"]),
     "exercises": (["torch", "numpy"], []),
 }
 

@@ -1,0 +1,113 @@
+"""What a drawing says of a row: its name, its windows, its shape and its costs, in few letters."""
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from cnnlib.geometry import Window
+
+if TYPE_CHECKING:  # records come from above: their shape is known here, torch is not
+    from cnnlib.trace import LayerTrace
+
+SHORT = {
+    "BatchNorm2d": "BN",
+    "LocalResponseNorm": "LRN",
+    "cat": "concat",
+    "mul": "multiply",
+    "MaxPool2d": "max pool",
+    "AvgPool2d": "mean pool",
+    "AdaptiveAvgPool2d": "mean pool",
+    "Conv2d": "conv",
+    "ConvTranspose2d": "transposed conv",
+}
+
+
+def is_place_by_place(layer: "LayerTrace") -> bool:
+    """Whether the row keeps every number's place and multiplies by no weights: it can be folded."""
+    return (
+        layer.macs == 0
+        and len(layer.inputs) == 1
+        and bool(layer.windows)
+        and math.prod(layer.in_shape) == math.prod(layer.out_shape)
+        and all(window in (None, Window(1)) for window in layer.windows)
+    )
+
+
+def group_names(groups: Sequence[Sequence[str]]) -> list[str]:
+    """A name for each group of rows: the shortest part of its first row's that is its alone.
+
+    ``c1`` for ``c1.0`` and ``c1.1``; but ``features.0`` where ``features.3`` is in another group.
+    """
+    everything: dict[str, int] = {}
+    for group in groups:
+        for name in group:
+            for prefix in _prefixes(name):
+                everything[prefix] = everything.get(prefix, 0) + 1
+    found = []
+    for group in groups:
+        inside: dict[str, int] = {}
+        for name in group:
+            for prefix in _prefixes(name):
+                inside[prefix] = inside.get(prefix, 0) + 1
+        own = (p for p in _prefixes(group[0]) if inside[p] == everything[p])
+        found.append(next(own, group[0]))
+    return found
+
+
+def _prefixes(name: str) -> list[str]:
+    parts = name.split(".")
+    return [".".join(parts[: end + 1]) for end in range(len(parts))]
+
+
+def settings(layer: "LayerTrace") -> list[str]:
+    """The row's windows in words: kernel, then what is not usual."""
+    windows = [
+        reading if isinstance(reading, Window) else reading.chain[-1]
+        for reading in layer.windows
+        if isinstance(reading, Window) or (reading and reading.chain)
+    ]
+    if len(windows) != 2 or (windows == [Window(1)] * 2 and "Conv" not in layer.kind):
+        return []
+    words = [pair([window.kernel_size for window in windows], always=True)]
+    for name in ("stride", "dilation"):
+        values = [getattr(window, name) for window in windows]
+        if values != [1, 1]:
+            words.append(f"{name} {pair(values)}")
+    paddings = [
+        window.before if window.before == window.after else f"{window.before}+{window.after}"
+        for window in windows
+    ]
+    return words + ([f"padding {pair(paddings)}"] if paddings != [0, 0] else [])
+
+
+def pair(values: Sequence, always: bool = False) -> str:
+    return f"{values[0]}" if values[0] == values[1] and not always else f"{values[0]}×{values[1]}"
+
+
+def times(sizes: Sequence[int]) -> str:
+    """``6 × 28 × 28``; ``84`` for (84,) and for (84, 1, 1)."""
+    shown = sizes[:1] if all(size == 1 for size in sizes[1:]) else sizes
+    return " × ".join(map(str, shown))
+
+
+def count(number: int) -> str:
+    """A number in at most four figures: ``864``, ``1.25 K``, ``25.6 M``, ``4.09 G``."""
+    for size, letter in ((10**9, " G"), (10**6, " M"), (10**3, " K")):
+        if number >= size:
+            return (
+                f"{number / size:.3g}{letter}"
+                if number < 999.5 * size
+                else f"{number // size}{letter}"
+            )
+    return str(number)
+
+
+def short(kind: str) -> str:
+    """A kind as a card has room for it."""
+    return SHORT.get(kind, kind)
+
+
+def field_words(layer: "LayerTrace") -> str:
+    """The receptive field's size, ``31`` or ``7×31``."""
+    sizes = [int(field.size) for field in layer.field]
+    return pair(sizes) if len(sizes) == 2 else " × ".join(map(str, sizes))
