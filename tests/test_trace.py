@@ -17,8 +17,18 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from cnnlib.geometry import Field, Window, input_range, output_size, receptive_field
-from cnnlib.models import LeNet5
-from cnnlib.trace import LayerTrace, Positions, as_table, reaches, seen_by, summarise, trace
+from cnnlib.models import MODELS, LeNet5
+from cnnlib.trace import (
+    LayerTrace,
+    Positions,
+    as_table,
+    reaches,
+    seen_by,
+    source_lines,
+    summarise,
+    trace,
+)
+from tests.conftest import ROOT
 
 
 class Does(nn.Module):
@@ -1586,3 +1596,25 @@ class TestRefusals:
     def test_a_network_that_does_nothing_is_refused(self):
         with pytest.raises(ValueError, match="Sequential does nothing"):
             trace(nn.Sequential(), (1, 1, 8, 8))
+
+
+# --- Source lines -------------------------------------------------------------------------------
+
+
+def test_source_lines_are_those_of_the_class_that_holds_a_module():
+    net = MODELS["resnet50"]()
+    sources = source_lines(net)
+    assert set(sources) == {name for name, _ in net.named_modules()}
+    block = sources["conv2_x.conv2_1"]
+    assert block.made == "Bottleneck" and block.file == "cnnlib/models/resnet.py"
+    text = (ROOT / block.file).read_text(encoding="utf-8").splitlines()
+    assert block.text == "\n".join(text[block.first - 1 : block.last])
+    assert block.text.startswith("class Bottleneck(nn.Module):")
+    layer = sources["conv2_x.conv2_1.conv2"]
+    assert layer.made == repr(net.conv2_x.conv2_1.conv2)
+    assert (layer.first, layer.text) == (block.first, block.text)
+    assert sources[""].text.startswith("class ResNet(nn.Module):")
+
+
+def test_torchs_own_modules_alone_have_no_source_lines():
+    assert source_lines(nn.Sequential(nn.Conv2d(2, 3, 3))) == {}

@@ -49,5 +49,16 @@ What does a unit see? Per axis, in positions of the network's input:
 from cnnlib.trace.reading import Positions
 from cnnlib.trace.rows import LayerTrace, as_table, reaches, seen_by, summarise
 from cnnlib.trace.run import trace
+from cnnlib.trace.source import Source, source_lines
 
-__all__ = ["LayerTrace", "Positions", "as_table", "reaches", "seen_by", "summarise", "trace"]
+__all__ = [
+    "LayerTrace",
+    "Positions",
+    "Source",
+    "as_table",
+    "reaches",
+    "seen_by",
+    "source_lines",
+    "summarise",
+    "trace",
+]

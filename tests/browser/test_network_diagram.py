@@ -1,0 +1,88 @@
+"""The network diagram in Chromium: by pointer and by keyboard, light and dark, wide and narrow."""
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+
+from cnnlib.models import MODELS
+from cnnlib.trace import source_lines, trace
+from cnnlib.widgets.network_diagram import NetworkDiagram
+
+
+def diagram(key: str = "resnet50") -> NetworkDiagram:
+    net = MODELS[key]()
+    return NetworkDiagram(trace(net, (1, 3, 224, 224)), source_lines(net))
+
+
+def details(page) -> str:
+    return page.locator(".cnn-network-details").inner_text()
+
+
+def cards(page):
+    return page.locator(".cnn-widget .cnn-network-card")
+
+
+def test_a_click_on_a_block_opens_its_figures_and_its_code(show):
+    page = show(diagram())
+    cards(page).filter(has_text="Bottleneck ×3").click()
+    assert "conv3_x.conv3_2" in details(page)
+    assert "280,064" in details(page) and "Stands 3 times over" in details(page)
+    assert "67 × 67 … 99 × 99" in details(page)
+    page.locator(".cnn-network-source summary").click()
+    assert "class Bottleneck(nn.Module):" in details(page)
+    chosen = page.locator(".cnn-network-card[aria-pressed=true]")
+    assert chosen.count() == 1 and "conv3_2" in chosen.get_attribute("aria-label")
+
+
+def test_a_block_leads_to_its_layers(show):
+    page = show(diagram())
+    before = cards(page).count()
+    cards(page).filter(has_text="Bottleneck ×3").click()
+    page.get_by_role("button", name="Show its layers").click()
+    assert cards(page).count() > 2 * before
+    assert page.get_by_role("button", name="Every layer").get_attribute("aria-pressed") == "true"
+    assert "conv3_x.conv3_2" in details(page)
+    page.keyboard.press("ArrowDown")
+    assert "Conv2d(512, 128, kernel_size=(1, 1)" in details(page)
+
+
+def test_the_diagram_by_keyboard_alone(show):
+    page = show(diagram())
+    for _ in range(6):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.classList.contains('cnn-network-card')"):
+            break
+    page.keyboard.press("ArrowDown")
+    assert "Conv2d(3, 64, kernel_size=(7, 7)" in details(page)
+    page.keyboard.press("End")
+    assert details(page).startswith("fc")
+    page.keyboard.press("Home")
+    assert "The network's input: 3 × 224 × 224" in details(page)
+    focused = "document.activeElement.getAttribute('aria-label')"
+    assert page.evaluate(focused) == "input, 3 × 224 × 224"
+
+
+def test_arrows_to_the_side_go_from_branch_to_branch(show):
+    page = show(diagram("googlenet"))
+    page.get_by_role("button", name="Every layer").click()
+    page.locator(".cnn-network-card[aria-label^='branch1,']").first.click()
+    page.keyboard.press("ArrowRight")
+    assert details(page).startswith("inception3a.branch2.reduce")
+
+
+def test_python_and_page_agree_on_what_is_chosen(show):
+    page = show(diagram())
+    cards(page).nth(3).click()
+    model = "document.querySelector('.cnn-place').cnnModel"
+    assert page.evaluate(f"{model}.get('chosen')") == 3
+    page.evaluate(f"{model}.set('chosen', 1)")
+    assert "Conv2d(3, 64" in details(page)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_no_accessibility_violations_and_no_sideways_scrolling(show, theme, width):
+    page = show(diagram(), theme=theme, width=width)
+    cards(page).nth(3).click()
+    found = Axe().run(page, options={"preload": False}).response["violations"]
+    assert not found, [(rule["id"], [node["html"] for node in rule["nodes"]]) for rule in found]
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
