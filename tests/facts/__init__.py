@@ -7,7 +7,10 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Facts:
-    """Expected numbers of one network at its paper's input, and where they come from."""
+    """Expected numbers of one network at its paper's input, and where they come from.
+
+    A receptive field for which ``source`` names nobody is a second sum, made by hand.
+    """
 
     input_shape: tuple[int, ...]
     parameters: int

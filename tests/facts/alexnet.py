@@ -1,4 +1,4 @@
-"""Krizhevsky et al. 2012, Fig. 2 and section 3.5; Krizhevsky 2014."""
+"""Krizhevsky et al. 2012, Fig. 2 and its caption; Krizhevsky 2014."""
 
 from tests.facts import Facts
 
@@ -12,7 +12,7 @@ FACTS = {
         # + 9216·4096 + 4096² + 4096000
         macs=724_406_816,
         source="Caffe's reference AlexNet; the sum of the layers by hand",
-        # The neuron counts of section 3.5: 186,624 64,896 64,896 43,264 4096 4096 1000; its
+        # The neuron counts of Fig. 2's caption: 186,624 64,896 64,896 43,264 4096 4096 1000; its
         # 253,440 for the first layer is a misprint of 290,400 = 55·55·96.
         stages={
             "conv1": (1, 96, 55, 55),
