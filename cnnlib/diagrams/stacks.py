@@ -26,7 +26,7 @@ from cnnlib.diagrams.axes import (
     widest,
 )
 from cnnlib.geometry import Window, input_indices
-from cnnlib.layout.words import group_names, is_place_by_place, settings, times
+from cnnlib.layout.words import broken, group_names, is_place_by_place, settings, times
 from cnnlib.trace import LayerTrace
 
 
@@ -138,7 +138,7 @@ class _Stage:
     def above(self) -> list[str]:
         """The words over the stack."""
         last = [f"… {self.last.rpartition('.')[2]}"] if self.last else []
-        return [*_broken(self.name), *last, times(self.shape)]
+        return [*broken(self.name, most=14), *last, times(self.shape)]
 
     @cached_property
     def below(self) -> list[str]:
@@ -185,16 +185,6 @@ def _drawable(name: str, shape: tuple[int, ...]) -> tuple[int, ...]:
     if len(shape) not in (2, 4):
         raise ValueError(f"{name} has shape {shape}: expected (N, C, H, W) or (N, C)")
     return shape[1:]
-
-
-def _broken(name: str, most: int = 14) -> list[str]:
-    """A dotted name in lines of about ``most`` letters."""
-    lines = [""]
-    for part in name.replace(".", ".\n").split("\n"):
-        if lines[-1] and len(lines[-1] + part) > most:
-            lines.append("")
-        lines[-1] += part
-    return lines
 
 
 class _Scale:

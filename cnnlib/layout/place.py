@@ -19,7 +19,7 @@ from cnnlib.layout.structure import (
     Tangle,
     structure_of,
 )
-from cnnlib.layout.words import count, field_words, settings, short, times
+from cnnlib.layout.words import broken, count, field_words, settings, short, times
 
 if TYPE_CHECKING:
     from cnnlib.trace import LayerTrace
@@ -462,7 +462,7 @@ class _Maker:
         name = node.name.removeprefix(f"{around}.")
         name = self.names.get(name, name) if name == node.name else name
         kind = " ".join([short(first.kind), *_small_settings(first)])
-        lines = [] if role == "join" or name == short(first.kind) else _broken(name)
+        lines = [] if role == "join" or name == short(first.kind) else broken(name)
         lines.append(kind)
         folded = [short(layers[row].kind) for row in node.rows[1:]
                   if len(layers[row].in_shape) == len(layers[row].out_shape)]  # fmt: skip
@@ -499,7 +499,7 @@ class _Maker:
         figures = self.figures(rows, last_rows)
         long = (f"{name} · {kind}", " · ".join(figures).replace("… ", "…").replace(" · …", "…"))
         fits = LETTER * max(map(len, long)) + 2 * PAD <= room
-        lines = long if fits else (*_broken(name), kind, *figures)
+        lines = long if fits else (*broken(name), kind, *figures)
         return _CardBox(lines, rows, last_rows, "block", block.name, block.kind, times_over)
 
     def rows(self, block: Block) -> tuple[int, ...]:
@@ -573,16 +573,6 @@ def _filled(words: list[str]) -> list[str]:
 
 def _range(one, other) -> str:
     return f"{one}" if one == other else f"{one}…{other}"
-
-
-def _broken(name: str, most: int = 18) -> list[str]:
-    """A dotted name in lines of about ``most`` letters."""
-    lines = [""]
-    for part in name.replace(".", ".\n").split("\n"):
-        if lines[-1] and len(lines[-1] + part) > most:
-            lines.append("")
-        lines[-1] += part
-    return lines
 
 
 def _shown_names(layers: Sequence["LayerTrace"]) -> dict[str, str]:

@@ -111,3 +111,13 @@ def field_words(layer: "LayerTrace") -> str:
     """The receptive field's size, ``31`` or ``7×31``."""
     sizes = [int(field.size) for field in layer.field]
     return pair(sizes) if len(sizes) == 2 else " × ".join(map(str, sizes))
+
+
+def broken(name: str, most: int = 18) -> list[str]:
+    """A dotted name in lines of about ``most`` letters."""
+    lines = [""]
+    for part in name.replace(".", ".\n").split("\n"):
+        if lines[-1] and len(lines[-1] + part) > most:
+            lines.append("")
+        lines[-1] += part
+    return lines
