@@ -326,6 +326,22 @@ def test_a_hash_that_stays_wrong_is_an_error_that_names_both(server, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_the_beginning_of_a_hash_will_do(server, tmp_path):
+    server.files["big"] = CONTENT
+    download_file([server.url("big")], tmp_path / "big", SHA256[:8], pause=0)
+    assert (tmp_path / "big").read_bytes() == CONTENT
+    other = SHA256[:7] + ("0" if SHA256[7] != "0" else "1")
+    with pytest.raises(ValueError, match=f"expected SHA-256 {other}, found {SHA256}"):
+        download_file([server.url("big")], tmp_path / "again", other, pause=0)
+
+
+@pytest.mark.parametrize("sha256", ["", SHA256[:7], SHA256 + "0", SHA256.upper(), "resnet50"])
+def test_what_is_no_hash_is_refused_before_anything_is_fetched(server, tmp_path, sha256):
+    with pytest.raises(ValueError, match=f"sha256='{sha256}': expected 8 to 64 hex digits"):
+        download_file([server.url("big")], tmp_path / "new" / "big", sha256)
+    assert server.log == [] and list(tmp_path.iterdir()) == []
+
+
 def test_the_next_address_is_tried_when_one_fails(server, tmp_path):
     server.files["big"] = CONTENT
     urls = [server.url("not-here"), server.url("big")]

@@ -5,17 +5,29 @@ models answer to a given input with given weights.
 """
 
 import hashlib
+import io
 import math
 import re
+import threading
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from cnnlib.models import MODELS
-from cnnlib.weights.torchvision import NETWORKS, build, from_torchvision, torchvision_name
+from cnnlib.weights import torchvision
+from cnnlib.weights.torchvision import (
+    CHECKPOINTS,
+    NETWORKS,
+    build,
+    from_torchvision,
+    load_torchvision,
+    torchvision_name,
+)
+from tests.test_data import Server
 
 # (key, batch norm, auxiliary heads): SHA-256 of torchvision's listing, see ``listing``.
 LISTINGS = {
@@ -280,6 +292,121 @@ def test_wrongly_shaped_entry_is_named():
 def test_entry_that_is_no_tensor_is_named():
     with pytest.raises(ValueError, match=r"no tensor .*: epoch$"):
         from_torchvision("squeezenet1_1", {**small_checkpoint(), "epoch": 3})
+
+
+# --- The public files, from a server on this machine --------------------------------------------
+
+
+@pytest.fixture
+def server(monkeypatch) -> Iterator[Server]:
+    """Holds no file yet; it is where load_torchvision downloads from."""
+    server = Server()
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    monkeypatch.setattr(torchvision, "CHECKPOINT_SERVER", server.url(""))
+    monkeypatch.setattr("cnnlib.data.download.time.sleep", lambda seconds: None)
+    yield server
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def publish(server: Server, monkeypatch, content: object, key: str = "squeezenet1_1") -> str:
+    """Put a checkpoint on the server as the one of ``key`` -> its file name."""
+    file = io.BytesIO()
+    torch.save(content, file)
+    name = f"made-up-{hashlib.sha256(file.getvalue()).hexdigest()[:8]}.pth"
+    server.files[name] = file.getvalue()
+    monkeypatch.setitem(CHECKPOINTS, key, name)
+    return name
+
+
+def test_a_checkpoint_is_downloaded_once_with_progress(server, monkeypatch, tmp_path, capsys):
+    checkpoint = small_checkpoint()
+    name = publish(server, monkeypatch, checkpoint)
+    model = load_torchvision("squeezenet1_1", tmp_path / "new", download=True)
+    assert not model.training
+    assert torch.equal(model.conv10.bias, checkpoint["classifier.1.bias"])
+    assert [path.name for path in (tmp_path / "new").iterdir()] == [name]
+    shown = capsys.readouterr().err
+    assert name in shown and "100%" in shown
+    for download in (True, False):
+        again = load_torchvision("squeezenet1_1", str(tmp_path / "new"), download)
+        assert torch.equal(again.conv10.weight, model.conv10.weight)
+    assert server.log == [(f"/{name}", None)]
+
+
+def test_a_broken_download_goes_on_where_it_stopped(server, monkeypatch, tmp_path):
+    name = publish(server, monkeypatch, small_checkpoint())
+    server.script = ["cut"]
+    load_torchvision("squeezenet1_1", tmp_path, download=True)
+    half = len(server.files[name]) // 2
+    assert server.log == [(f"/{name}", None), (f"/{name}", f"bytes={half}-")]
+
+
+def test_batch_normalisation_has_a_key_of_its_own(server, monkeypatch, tmp_path):
+    publish(server, monkeypatch, {"features.1.weight": torch.ones(64)}, "vgg11_bn")
+    asked = []
+    monkeypatch.setattr(torchvision, "from_torchvision", lambda *given: asked.append(given))
+    load_torchvision("vgg11_bn", tmp_path, download=True)
+    [(key, entries)] = asked
+    assert key == "vgg11" and list(entries) == ["features.1.weight"]
+
+
+def test_a_missing_checkpoint_is_an_error_that_says_how_to_get_it(server, monkeypatch, tmp_path):
+    name = publish(server, monkeypatch, small_checkpoint())
+    with pytest.raises(FileNotFoundError, match=f"{name}: missing; .*download=True.*{name}"):
+        load_torchvision("squeezenet1_1", tmp_path)
+    assert server.log == []
+
+
+def test_a_changed_checkpoint_is_refused_and_fetched_anew(server, monkeypatch, tmp_path):
+    name = publish(server, monkeypatch, small_checkpoint())
+    content = bytearray(server.files[name])
+    content[1000] ^= 1
+    (tmp_path / name).write_bytes(content)
+    found = hashlib.sha256(content).hexdigest()
+    begins = name.removesuffix(".pth")[-8:]
+    with pytest.raises(ValueError, match=f"{name}: cut or changed .* with {begins}, found {found}"):
+        load_torchvision("squeezenet1_1", tmp_path)
+    load_torchvision("squeezenet1_1", tmp_path, download=True)
+    assert (tmp_path / name).read_bytes() == server.files[name]
+
+
+def test_a_server_with_another_file_is_refused(server, monkeypatch, tmp_path):
+    publish(server, monkeypatch, small_checkpoint())
+    server.script = ["wrong"] * 3
+    with pytest.raises(ValueError, match="expected SHA-256 [0-9a-f]{8}, found [0-9a-f]{64}"):
+        load_torchvision("squeezenet1_1", tmp_path, download=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+class Trap:
+    """Unpickling one writes a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self):
+        return Path.touch, (self.path,)
+
+
+def test_a_checkpoint_runs_no_code(server, monkeypatch, tmp_path):
+    name = publish(server, monkeypatch, {**small_checkpoint(), "trap": Trap(tmp_path / "caught")})
+    with pytest.raises(ValueError, match=f"{name}: holds more than tensors"):
+        load_torchvision("squeezenet1_1", tmp_path, download=True)
+    assert not (tmp_path / "caught").exists()
+
+
+def test_a_network_without_a_checkpoint_is_refused_and_those_with_one_are_named(tmp_path):
+    with pytest.raises(ValueError, match=r"'lenet5'; known: alexnet_one_column, vgg11, .*resnet50"):
+        load_torchvision("lenet5", tmp_path, download=True)
+
+
+def test_every_network_that_torchvision_has_weights_of_has_its_file():
+    assert CHECKPOINTS.keys() == {*NETWORKS, "vgg11_bn", "vgg13_bn", "vgg16_bn", "vgg19_bn"}
+    hashes = {re.search(r"-([0-9a-f]{8,64})\.pth$", name)[1] for name in CHECKPOINTS.values()}
+    assert len(hashes) == len(CHECKPOINTS)
 
 
 def test_shared_networks_have_keys_of_ours():

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import time
 from collections.abc import Sequence
 from http.client import HTTPException
@@ -20,13 +21,19 @@ def download_file(
 ) -> None:
     """Download ``path`` from the first of ``urls`` that gives the bytes with this SHA-256.
 
+    ``sha256`` is all 64 hex digits of it, or the first 8 or more where no more is published. The
+    fewer there are, the less they say against a forger; a damaged file fails either way.
+
     What has come so far lies in ``path`` + ``.part``. A broken transfer goes on from there, in
     this call or a later one. The file gets its name only when the hash is right, so ``path`` is
     never half written. Each attempt takes the next address; between attempts we wait ``pause``
     seconds, then twice as long, and so on.
 
-    Raises ``ValueError`` if what arrives has another hash, ``ConnectionError`` if nothing arrives.
+    Raises ``ValueError`` if what arrives has another hash or ``sha256`` is none, and
+    ``ConnectionError`` if nothing arrives.
     """
+    if not re.fullmatch("[0-9a-f]{8,64}", sha256):
+        raise ValueError(f"sha256={sha256!r}: expected 8 to 64 hex digits, in lower case")
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
@@ -42,13 +49,19 @@ def download_file(
                 f"Call again to go on where this stopped."
             )
             continue
-        found = hashlib.sha256(part.read_bytes()).hexdigest()
-        if found == sha256:
+        found = file_sha256(part)
+        if found.startswith(sha256):
             os.replace(part, path)
             return
         part.unlink()  # nothing in it can be trusted: start afresh
         failure = ValueError(f"{url}: expected SHA-256 {sha256}, found {found}")
     raise failure
+
+
+def file_sha256(path: Path) -> str:
+    """A file's SHA-256 in 64 hex digits, without reading it all into memory."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _fetch(url: str, part: Path) -> None:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from cnnlib.data import ImageSet
 from cnnlib.models import MODELS
-from cnnlib.weights.torchvision import from_torchvision
+from cnnlib.weights.torchvision import from_torchvision, load_torchvision
 
 FOLDER = Path(__file__).parent
 
@@ -26,6 +26,7 @@ __all__ = [
     "Preprocessing",
     "WeightFile",
     "from_torchvision",
+    "load_torchvision",
     "load_weights",
     "measure_accuracy",
     "preprocess",

@@ -1,16 +1,20 @@
 """Checkpoints of torchvision's networks, put into ours.
 
 The two libraries name layers differently and compute the same. Each family has a few rules that
-turn our name of a parameter into torchvision's; that is all there is to it.
+turn our name of a parameter into torchvision's; that is all there is to it. The book needs none of
+these files: they are for who wants a full-size network that was trained on ImageNet.
 """
 
+import pickle
 import re
 from collections.abc import Callable, Mapping
 from functools import partial
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
+from cnnlib.data.download import download_file, file_sha256
 from cnnlib.models.alexnet import alexnet_one_column
 from cnnlib.models.densenet import densenet121, densenet161, densenet169, densenet201
 from cnnlib.models.googlenet import googlenet
@@ -22,7 +26,7 @@ from cnnlib.models.shufflenet_v2 import shufflenet_v2
 from cnnlib.models.squeezenet import squeezenet1_0, squeezenet1_1
 from cnnlib.models.vgg import vgg11, vgg13, vgg16, vgg19
 
-__all__ = ["from_torchvision"]
+__all__ = ["CHECKPOINTS", "from_torchvision", "load_torchvision"]
 
 # A rule is a pattern in our name and what torchvision has in its place.
 Rules = tuple[tuple[str, str | Callable[[re.Match], str]], ...]
@@ -184,6 +188,88 @@ NETWORKS: dict[str, tuple[Callable[..., nn.Module], Rules, str]] = {
     "shufflenet_v2_x1_5": (partial(shufflenet_v2, scale=1.5), SHUFFLENET_V2, "fc"),
     "shufflenet_v2_x2_0": (partial(shufflenet_v2, scale=2.0), SHUFFLENET_V2, "fc"),
 }
+
+
+CHECKPOINT_SERVER = "https://download.pytorch.org/models/"
+# Key -> the file of torchvision's weights IMAGENET1K_V1, the oldest it has, as torchvision 0.28
+# names it. The digits before ".pth" begin the file's SHA-256. A key ending in "_bn" is the network
+# without these letters, with batch normalisation.
+CHECKPOINTS: dict[str, str] = {
+    "alexnet_one_column": "alexnet-owt-7be5be79.pth",
+    "vgg11": "vgg11-8a719046.pth",
+    "vgg11_bn": "vgg11_bn-6002323d.pth",
+    "vgg13": "vgg13-19584684.pth",
+    "vgg13_bn": "vgg13_bn-abd245e5.pth",
+    "vgg16": "vgg16-397923af.pth",
+    "vgg16_bn": "vgg16_bn-6c64b313.pth",
+    "vgg19": "vgg19-dcbb9e9d.pth",
+    "vgg19_bn": "vgg19_bn-c79401a0.pth",
+    "googlenet": "googlenet-1378be20.pth",
+    "inception_v3": "inception_v3_google-0cc3c7bd.pth",
+    "resnet18": "resnet18-f37072fd.pth",
+    "resnet34": "resnet34-b627a593.pth",
+    "resnet50": "resnet50-0676ba61.pth",
+    "resnet101": "resnet101-63fe2227.pth",
+    "resnet152": "resnet152-394f9c45.pth",
+    "squeezenet1_0": "squeezenet1_0-b66bff10.pth",
+    "squeezenet1_1": "squeezenet1_1-b8a52dc0.pth",
+    "densenet121": "densenet121-a639ec97.pth",
+    "densenet169": "densenet169-b2777c0a.pth",
+    "densenet201": "densenet201-c1103571.pth",
+    "densenet161": "densenet161-8d451a50.pth",
+    "resnext50_32x4d": "resnext50_32x4d-7cdf4587.pth",
+    "resnext101_32x8d": "resnext101_32x8d-8ba56ff5.pth",
+    "resnext101_64x4d": "resnext101_64x4d-173b62eb.pth",
+    "mobilenet_v2": "mobilenet_v2-b0353104.pth",
+    "shufflenet_v2": "shufflenetv2_x1-5666bf0f80.pth",
+    "shufflenet_v2_x0_5": "shufflenetv2_x0.5-f707e7126e.pth",
+    "shufflenet_v2_x1_5": "shufflenetv2_x1_5-3c479a10.pth",
+    "shufflenet_v2_x2_0": "shufflenetv2_x2_0-8be3c8ee.pth",
+}
+
+
+def load_torchvision(key: str, folder: str | Path, download: bool = False) -> nn.Module:
+    """Our network ``key`` with torchvision's public ImageNet weights, in eval mode, on the CPU.
+
+    The file is looked for in ``folder`` under its public name, ``CHECKPOINTS[key]``. With
+    ``download=True`` one that is missing or damaged is fetched first (5 to 575 MB), with a progress
+    bar; a transfer that breaks goes on where it stopped. A ``.pth`` file is a pickle, which could
+    run code: only tensors are read from it. For the inputs see :func:`from_torchvision`.
+
+    Raises ``ValueError`` for a key without such weights and for a file that is not the public one,
+    ``FileNotFoundError`` for a missing file, ``ConnectionError`` if a download fails.
+    """
+    if key not in CHECKPOINTS:
+        known = ", ".join(CHECKPOINTS)
+        raise ValueError(f"no checkpoint of torchvision's for key {key!r}; known: {known}")
+    path = Path(folder) / CHECKPOINTS[key]
+    begins = re.search(r"-([0-9a-f]{8,})\.pth$", path.name)[1]
+    try:
+        check_checkpoint(path, begins)
+    except (FileNotFoundError, ValueError):
+        if not download:
+            raise
+        download_file([CHECKPOINT_SERVER + path.name], path, begins)
+    try:
+        state_dict = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise ValueError(f"{path}: holds more than tensors, not loaded: {error}") from error
+    return from_torchvision(key.removesuffix("_bn"), state_dict)
+
+
+def check_checkpoint(path: Path, begins: str) -> None:
+    """Raise unless the file is there and its SHA-256 begins with these digits."""
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{path}: missing; load_torchvision(..., download=True) fetches it from "
+            f"{CHECKPOINT_SERVER}{path.name}"
+        )
+    found = file_sha256(path)
+    if not found.startswith(begins):
+        raise ValueError(
+            f"{path}: cut or changed ({path.stat().st_size} bytes): "
+            f"expected a SHA-256 that begins with {begins}, found {found}"
+        )
 
 
 def from_torchvision(key: str, state_dict: Mapping[str, Tensor]) -> nn.Module:

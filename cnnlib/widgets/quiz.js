@@ -23,14 +23,13 @@ function questionForm(question, place, total, onAnswer) {
       element("input", { type: "text", inputmode: "decimal", name: id, size: 8, autocomplete: "off" }))];
   const form = element("form", {
     class: "cnn-quiz-question",
+    oninput: () => say(), // a verdict is on what was checked, not on what is being entered
     onsubmit: (event) => {
       event.preventDefault();
       const raw = String(new FormData(form).get(id) ?? "").trim().replace(",", ".");
       const given = raw === "" ? NaN : Number(raw);
       if (Number.isNaN(given)) {
-        const wanted = question.kind === "choice" ? "Choose an answer first." : "Enter a number first.";
-        verdict.replaceChildren(wanted);
-        verdict.dataset.state = "empty";
+        say("empty", question.kind === "choice" ? "Choose an answer first." : "Enter a number first.");
         return;
       }
       onAnswer(given);
@@ -39,21 +38,27 @@ function questionForm(question, place, total, onAnswer) {
   element("fieldset", {},
     element("legend", {}, `${place} of ${total}. `, ...prose(question.prompt)), ...fields),
   element("button", { type: "submit", class: "cnn-button" }, "Check"), verdict);
+
+  function say(state = "", ...words) {
+    verdict.dataset.state = state;
+    verdict.replaceChildren(...words);
+  }
+
   return {
     node: form,
     show(given) {
       if (given === null) {
-        verdict.replaceChildren();
-        delete verdict.dataset.state;
+        say();
         return;
       }
       const right = isRight(question, given);
       const options = form.querySelectorAll("input[type=radio]");
       if (options.length) options[given].checked = true;
       else form.querySelector("input").value = given;
-      verdict.dataset.state = right ? "right" : "wrong";
-      verdict.replaceChildren(right ? "✓ Right. " : "✗ Not so. ", ...prose(right ? question.why : "Try again, or open the reason."));
-      if (!right) {
+      if (right) {
+        say("right", "✓ Right. ", ...prose(question.why));
+      } else {
+        say("wrong", "✗ Not so. Try again, or open the reason.");
         verdict.append(element("details", {}, element("summary", {}, "Why"),
           ...prose(`The answer is ${spoken(question)}. ${question.why}`)));
       }
@@ -62,7 +67,9 @@ function questionForm(question, place, total, onAnswer) {
 }
 
 function spoken(question) {
-  return question.kind === "choice" ? question.options[question.answer] : String(question.answer);
+  return question.kind === "choice"
+    ? `“${question.options[question.answer]}”`
+    : String(Number(question.answer.toPrecision(12)));
 }
 
 function render({ model, el }) {
@@ -71,8 +78,10 @@ function render({ model, el }) {
   const forms = questions.map((question, i) => questionForm(question, i + 1, questions.length, (given) => {
     const answers = [...model.get("answers")];
     answers[i] = given;
+    shown[i] = undefined; // the same answer as before gets its verdict again
     model.set("answers", answers);
     model.save_changes();
+    redraw();
   }));
   const tally = element("p", { class: "cnn-quiz-tally", role: "status" });
   el.replaceChildren(...forms.map(({ node }) => node), tally);

@@ -1,6 +1,7 @@
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
+from cnnlib.widgets.quiz import Quiz, choice
 from tests.test_widgets_quiz import quiz
 
 
@@ -34,6 +35,35 @@ def test_an_empty_answer_is_asked_for(show):
     assert (
         page.evaluate("document.querySelector('.cnn-place').cnnModel.get('answers')") == [None] * 2
     )
+
+
+def test_a_verdict_goes_when_another_answer_is_entered_and_comes_with_each_check(show):
+    page = show(quiz())
+    field, check = page.get_by_label("Your number"), page.get_by_role("button", name="Check").last
+    verdict = page.locator(".cnn-quiz-verdict").last
+    field.fill("7")
+    check.click()
+    assert verdict.inner_text().startswith("✗ Not so.")
+    verdict.get_by_text("Why").click()
+    assert verdict.inner_text().endswith("The answer is 2.5. 5 / 2")
+    field.fill("")
+    assert verdict.inner_text() == ""
+    check.click()
+    assert verdict.inner_text() == "Enter a number first."
+    field.fill("7")
+    check.click()
+    assert verdict.inner_text().startswith("✗ Not so.")
+
+
+def test_an_option_stands_beside_its_button_however_long(show):
+    long = "In as many places as there are `pairs_of_neighbouring_cells_in_the_whole_input()`, " * 3
+    page = show(Quiz([choice("Where?", [long, "here"], answer=1, why="")]), width=390)
+    for option in page.locator(".cnn-quiz-option").all():
+        radio = option.locator("input").bounding_box()
+        text = option.locator("span").bounding_box()
+        assert text["x"] >= radio["x"] + radio["width"]
+        assert text["y"] <= radio["y"] + radio["height"] / 2 <= text["y"] + 30
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
