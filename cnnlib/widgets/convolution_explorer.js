@@ -40,31 +40,45 @@ const isScatter = (s) => s.mode === "transposed" && s.view === "scatter";
 const isStuffed = (s) => s.mode === "transposed" && s.view === "stuffed";
 const upTo = (n) => Array.from({ length: n }, (_, i) => i);
 
-// One axis of the picture: its links {input, tap, output}, the number of outputs, and the drawn
-// positions [from, to) of input and output. In the stuffed view an input position counts the
-// stuffed zeros. Throws where the settings are illegal.
-export function axisOf(s) {
+// The positions [from, to) of input and output that the picture of one axis draws, and the number
+// of outputs. In the stuffed view an input position counts the stuffed zeros. Throws where the
+// settings are illegal.
+function drawnOf(s) {
   const count = outputSize(s.input_size, windowOf(s));
   if (s.mode === "forward") {
-    const links = upTo(count).flatMap((output) => inputIndices(windowOf(s), s.input_size, output)
+    return { count, input: [-s.padding, s.input_size + s.padding], output: [0, count] };
+  }
+  if (s.view === "scatter") {
+    const stamped = (s.input_size - 1) * s.stride + span(windowOf(s)) - s.padding;
+    return { count, input: [0, s.input_size], output: [-s.padding, Math.max(count, stamped)] };
+  }
+  const border = span(windowOf(s)) - 1 - s.padding;
+  const stretched = (s.input_size - 1) * s.stride + 1;
+  const end = Math.max(stretched, stretched + border + s.output_padding);
+  return { count, input: [Math.min(0, -border), end], output: [0, count] };
+}
+
+// One axis of the picture: what is drawn of it and its links {input, tap, output}.
+export function axisOf(s) {
+  const drawn = drawnOf(s);
+  return { ...drawn, links: linksOf(s, drawn.count) };
+}
+
+function linksOf(s, count) {
+  if (s.mode === "forward") {
+    return upTo(count).flatMap((output) => inputIndices(windowOf(s), s.input_size, output)
       .map((input, tap) => ({ input, tap, output })));
-    return { links, count, input: [-s.padding, s.input_size + s.padding], output: [0, count] };
   }
   if (s.view === "scatter") {
     // An input stamps the kernel where the convolution that this one transposes would read.
     const forward = { ...windowOf(s), transposed: false, output_padding: 0 };
-    const links = upTo(s.input_size).flatMap((input) =>
+    return upTo(s.input_size).flatMap((input) =>
       inputIndices(forward, count, input).map((output, tap) => ({ input, tap, output })));
-    const end = Math.max(count, ...links.map(({ output }) => output + 1));
-    return { links, count, input: [0, s.input_size], output: [-s.padding, end] };
   }
   const border = span(windowOf(s)) - 1 - s.padding;
-  const links = upTo(count).flatMap((output) => upTo(s.kernel_size).map((place) => ({
+  return upTo(count).flatMap((output) => upTo(s.kernel_size).map((place) => ({
     input: output + place * s.dilation - border, tap: s.kernel_size - 1 - place, output,
   })));
-  const stretched = (s.input_size - 1) * s.stride + 1;
-  const end = Math.max(stretched, stretched + border + s.output_padding);
-  return { links, count, input: [Math.min(0, -border), end], output: [0, count] };
 }
 
 // What stands at a drawn position of the input: "real", "padding" or a "stuffed" zero.
@@ -128,7 +142,7 @@ export function fault(s, { limits, widest }) {
       : `cropping ${count(s.padding, "cell")} on each side would leave no output`;
   }
   const cells = Math.max(...["scatter", "stuffed"].flatMap((view) => {
-    const { input, output } = axisOf({ ...s, view });
+    const { input, output } = drawnOf({ ...s, view });
     return [input[1] - input[0], output[1] - output[0]];
   }));
   const most = widest[s.dimensions];
@@ -343,9 +357,24 @@ const LINK = { input: "input", kernel: "tap", output: "output" };
 // All that the picture of a state needs: its axis and its output, whole and as far as it has come.
 export function sceneOf(s) {
   const { input_values: input, kernel_values: kernel } = s;
+  const axis = axisOf(s);
   const all = asRows(s, convolve(s, input, kernel));
   const now = isScatter(s) ? asRows(s, convolve(s, input, kernel, s.step + 1)) : all;
-  return { s, axis: axisOf(s), all, now };
+  return { s, axis, all, now, linked: linkedOn(axis), inputs: inputsOn(axis) };
+}
+
+// The positions of an axis that take part in any link, by the kind of cell.
+const linkedOn = ({ links }) => Object.fromEntries(Object.entries(LINK).map(([kind, part]) =>
+  [kind, new Set(links.map((link) => link[part]))]));
+
+// The first and the last input that each output of an axis reads.
+function inputsOn({ links }) {
+  const ends = new Map();
+  for (const { input, output } of links) {
+    const [first, last] = ends.get(output) ?? [input, input];
+    ends.set(output, [Math.min(first, input), Math.max(last, input)]);
+  }
+  return ends;
 }
 
 // The cell that the current step is about: an output, or an input where inputs are scattered.
@@ -390,12 +419,14 @@ const isOutput = ({ s, axis }, [y, x]) =>
 
 // How far the steps have come at an output: "done", "partial" (a sum not finished) or "ahead".
 function reachOf(scene, at) {
-  const { s, axis } = scene;
+  const { s, axis, inputs } = scene;
   if (!isScatter(s)) return at[0] * axis.count + at[1] > s.step ? "ahead" : "done";
-  const orders = meetings(scene, { kind: "output", at })
-    .map(({ input }) => input[0] * s.input_size + input[1]);
-  if (orders.every((order) => order <= s.step)) return "done";
-  return orders.some((order) => order <= s.step) ? "partial" : "ahead";
+  const down = s.dimensions === 2 ? inputs.get(at[0]) : [0, 0];
+  const across = inputs.get(at[1]);
+  if (!down || !across) return "done"; // no stamp reaches it
+  const [first, last] = [0, 1].map((end) => down[end] * s.input_size + across[end]);
+  if (last <= s.step) return "done";
+  return first <= s.step ? "partial" : "ahead";
 }
 
 const isHidden = (scene, at) =>
@@ -495,15 +526,16 @@ function content(scene, { kind, at, look, linked, extra }) {
 
 // -------------------------------------------------------------------------------------- drawing
 
+const UNMARKED = { look: "", note: "" };
+
 function render({ model, el }) {
   const constants = model.get("constants");
   const read = () => Object.fromEntries(STATE.map((trait) => [trait, model.get(trait)]));
   let s = settled(read(), constants);
   let scene = sceneOf(s);
-  let grids = {};
   let marked = [];
   let [hovered, focused, editor] = [null, null, null];
-  let [timer, frame, saving, drawnFor] = [0, 0, false, ""];
+  let [timer, frame, saving, drawnFor, room] = [0, 0, false, "", 0];
 
   // -- the state: changes made here go to the model, changes of the model come here
 
@@ -581,6 +613,8 @@ function render({ model, el }) {
     (view) => { stop(); change({ view, step: 0 }); });
 
   const panels = { kernel: panel("kernel"), input: panel("input"), output: panel("output") };
+  const blank = element("div", { role: "gridcell", tabindex: -1 }, "0");
+  const grids = Object.fromEntries(Object.keys(panels).map((kind) => [kind, emptyGrid(kind)]));
   const beam = svgElement("polygon", { class: "cx-beam" });
   const laid = svgElement("rect", { class: "cx-laid", rx: 3 });
   const overlay = svgElement("svg", { class: "cx-overlay", "aria-hidden": "true" }, beam, laid);
@@ -608,6 +642,7 @@ function render({ model, el }) {
 
   const sentence = element("p", { class: "cx-sentence" });
   const terms = element("div", { class: "cx-terms", role: "group", "aria-label": "Arithmetic" });
+  const meeting = element("div", { class: "cx-meeting" }, sentence, terms);
   const sliders = Object.fromEntries(Object.keys(NAMES).map((setting) => [setting, slider({
     label: NAMES[setting],
     min: constants.limits[setting][0],
@@ -633,7 +668,7 @@ function render({ model, el }) {
     notice, stage, refusal,
     element("div", { class: "cx-transport" }, back, play, next, scrub.node, hideLabel),
     still,
-    element("div", { class: "cx-meeting" }, sentence, terms),
+    meeting,
     tale,
     element("p", { class: "cnn-help" },
       "Point at any cell, or go to it with Tab and the arrow keys, to see what it touches. To "
@@ -660,71 +695,110 @@ function render({ model, el }) {
     return { node, caption, box, legend };
   }
 
-  // -- grids: built when the settings change, only marked afterwards
+  // -- grids: their cells are laid out anew when the settings change, and only marked afterwards
+
+  // A grid without cells. `stop` is the cell in the tab order; `made` holds every row and cell that
+  // was ever needed, for making them costs far more than using them again.
+  function emptyGrid(kind) {
+    const grid = { kind, down: [], across: [], rows: [], all: [], made: [], stop: null };
+    grid.cell = ([y, x]) => grid.rows[grid.down.indexOf(y)]?.[grid.across.indexOf(x)];
+    grid.cellAt = (node) => grid.all.find((cell) => cell.node.contains(node)) ?? null;
+    grid.node = element("div", {
+      role: "grid", class: "cx-grid", "aria-readonly": kind === "output" ? "true" : null,
+      onpointerover: (event) => event.pointerType !== "touch" && hover(grid.cellAt(event.target)),
+      onpointerleave: () => hover(null),
+      onfocusin: (event) => enter(grid, grid.cellAt(event.target)),
+      onfocusout: () => { focused = null; redrawSoon(); },
+      onkeydown: (event) => key(event, grid),
+      onpointerdown: (event) => {
+        grid.again = focused && grid.cellAt(event.target) === cellIn(focused);
+      },
+      onclick: (event) => grid.again && edit(grid.cellAt(event.target)),
+    });
+    panels[kind].box.append(grid.node);
+    return grid;
+  }
 
   function build() {
-    const seat = focused;
-    [hovered, focused, marked] = [null, null, []];
+    const field = editor;
+    [hovered, focused, editor] = [null, null, null];
+    field?.remove(); // what was being typed is for a cell that may be gone
+    for (const cell of marked) cell.mark = UNMARKED;
+    marked = [];
     const { axis } = scene;
     const range = ([from, to]) => upTo(to - from).map((i) => from + i);
     const taps = range([0, s.kernel_size]);
     if (isStuffed(s)) taps.reverse();
-    const make = (kind, positions) =>
-      grid(kind, s.dimensions === 2 ? positions : [0], positions);
-    grids = {
-      kernel: make("kernel", taps),
-      input: make("input", range(axis.input)),
-      output: make("output", range(axis.output)),
-    };
-    for (const [kind, { box }] of Object.entries(panels)) box.replaceChildren(grids[kind].node);
+    const positions = { kernel: taps, input: range(axis.input), output: range(axis.output) };
+    for (const kind of Object.keys(grids)) {
+      layOut(grids[kind], s.dimensions === 2 ? positions[kind] : [0], positions[kind]);
+    }
     describePanels();
     fit();
-    if (seat) (grids[seat.kind].cell(seat.at) ?? grids[seat.kind].stop).node.focus();
   }
 
-  // A grid of cells, one for each pair of positions. `stop` is its cell in the tab order.
-  function grid(kind, down, across) {
-    const rows = down.map((y) => across.map((x) => cellOf(kind, [y, x])));
-    const all = rows.flat();
-    const made = {
-      down, across, rows, all,
-      stop: all.find(({ look }) => look === "real"),
-      cell: ([y, x]) => rows[down.indexOf(y)]?.[across.indexOf(x)],
-      cellAt: (node) => all.find((cell) => cell.node.contains(node)) ?? null,
-    };
-    made.stop.node.tabIndex = 0;
-    rows[0].forEach(({ node, at }) => { node.dataset.column = indexOf(kind, at[1]); });
-    made.node = element("div", {
-      role: "grid", class: "cx-grid", "aria-label": titleOf(kind),
-      "aria-readonly": kind === "output" ? "true" : null,
-      onpointerover: (event) => event.pointerType !== "touch" && hover(made.cellAt(event.target)),
-      onpointerleave: () => hover(null),
-      onfocusin: (event) => enter(made, made.cellAt(event.target)),
-      onfocusout: () => { focused = null; redrawSoon(); },
-      onkeydown: (event) => key(event, made),
-      onpointerdown: (event) => {
-        made.again = focused && made.cellAt(event.target) === cellIn(focused);
-      },
-      onclick: (event) => made.again && edit(made.cellAt(event.target)),
-    }, ...rows.map((row) => element("div", {
-      role: "row", class: "cx-row",
-      "data-row": s.dimensions === 2 ? indexOf(kind, row[0].at[0]) : null,
-    }, ...row.map(({ node }) => node))));
-    return made;
+  // Gives the grid one cell for each pair of positions.
+  function layOut(grid, down, across) {
+    const rows = down.map((y, i) => rowOf(grid, i, y, across));
+    Object.assign(grid, { down, across, rows: rows.map(({ cells }) => cells) });
+    grid.all = grid.rows.flat();
+    setLength(grid.node, rows.map(({ node }) => node));
+    grid.node.setAttribute("aria-label", titleOf(grid.kind));
+    grid.node.style.width = extent("1.25rem", across.length);
+    grid.node.style.height = extent("1.15rem", down.length);
+    if (grid.stop) grid.stop.node.tabIndex = -1;
+    grid.stop = grid.all.find(({ look }) => look === "real");
+    grid.stop.node.tabIndex = 0;
   }
 
-  function cellOf(kind, at) {
-    const number = element("span", { class: "cx-number", "aria-hidden": "true" });
-    const note = element("span", { class: "cx-note", "aria-hidden": "true" });
-    const node = element("div", { role: "gridcell", tabindex: -1 }, number, note);
-    const linked = meetings(scene, { kind, at }).length > 0;
+  // The room of `many` cells, whose borders overlap, with their indices before them.
+  const extent = (indices, many) => `calc(${indices} + ${many} * (var(--cell) - 1px) + 1px)`;
+
+  function rowOf(grid, i, y, across) {
+    grid.made[i] ??= { node: element("div", { role: "row", class: "cx-row" }), made: [] };
+    const { node, made } = grid.made[i];
+    const cells = across.map((x, j) => {
+      made[j] ??= newCell(grid.kind);
+      seat(made[j], [y, x]);
+      setData(made[j], "column", i === 0 ? indexOf(grid.kind, x) : null);
+      return made[j];
+    });
+    setLength(node, cells.map((cell) => cell.node));
+    setData(grid.made[i], "row", s.dimensions === 2 ? indexOf(grid.kind, y) : null);
+    return { node, cells };
+  }
+
+  // Makes the nodes the children of `parent`, which has some first of them, or more than them.
+  function setLength(parent, nodes) {
+    while (parent.childElementCount > nodes.length) parent.lastElementChild.remove();
+    parent.append(...nodes.slice(parent.childElementCount));
+  }
+
+  function setData(owner, name, value) {
+    if (owner[name] === value) return;
+    owner[name] = value;
+    if (value === null) delete owner.node.dataset[name];
+    else owner.node.dataset[name] = value;
+  }
+
+  function newCell(kind) {
+    const node = blank.cloneNode(true);
+    return { kind, node, number: node.firstChild, column: null, note: null, mark: UNMARKED };
+  }
+
+  // Gives a cell its place, and what it is there.
+  function seat(cell, at) {
+    const { kind } = cell;
+    const has = (position) => scene.linked[kind].has(position);
+    const linked = has(at[1]) && (s.dimensions === 1 || has(at[0]));
     const look = kind === "input" ? kindOfInput(s, at)
       : kind === "output" && !isOutput(scene, at) ? "cropped" : "real";
     const added = scene.axis.count - s.output_padding;
     const extra = kind === "output" && look === "real"
       && (at[1] >= added || (s.dimensions === 2 && at[0] >= added));
-    const base = ["cell", kind, look, kind === "input" && !linked && "unread", extra && "extra"];
-    return { kind, at, node, number, note, look, linked, extra, base };
+    const base = classes("cell", kind, look, kind === "input" && !linked && "unread",
+      extra && "extra");
+    Object.assign(cell, { at, look, linked, extra, base });
   }
 
   const cellIn = ({ kind, at }) => grids[kind].cell(at);
@@ -768,7 +842,7 @@ function render({ model, el }) {
         element("span", { class: "cx-entry" },
           look && element("span", { class: `cx-swatch cx-${look}` }), text)));
     }
-    root.style.setProperty("--lines", (s.dimensions === 2 ? Math.min(s.kernel_size, 6) : 1) + 1);
+    meeting.style.setProperty("--lines", (s.dimensions === 2 ? Math.min(s.kernel_size, 6) : 1) + 1);
   }
 
   // -- redrawing
@@ -779,6 +853,7 @@ function render({ model, el }) {
     scene = sceneOf(s);
     const settings = JSON.stringify([s.dimensions, s.mode, s.view, ...Object.keys(NAMES).map(
       (setting) => s[setting])]);
+    const seat = settings === drawnFor ? null : focused;
     if (settings !== drawnFor) {
       drawnFor = settings;
       build();
@@ -787,6 +862,14 @@ function render({ model, el }) {
     fill();
     drawTransport();
     drawMeeting();
+    if (seat) focusOn(grids[seat.kind], seat.at);
+  }
+
+  // Gives the focus back to a place after its grid was laid out anew.
+  function focusOn(grid, at) {
+    const cell = grid.cell(at) ?? grid.stop;
+    if (cell.node.matches(":focus")) enter(grid, cell);
+    else cell.node.focus();
   }
 
   function redrawSoon() {
@@ -839,27 +922,30 @@ function render({ model, el }) {
       timer ? "Pause" : s.step === total - 1 ? "Replay" : "Play");
   }
 
-  // The numbers and labels of all cells.
+  // The numbers, labels and looks of all cells.
   function fill() {
     for (const cell of Object.values(grids).flatMap(({ all }) => all)) {
       const { text, label, reach = "" } = content(scene, cell);
       if (cell.text !== text) {
-        cell.number.textContent = text;
-        cell.number.dataset.length = Math.min(text.length, 7);
+        cell.number.data = text;
+        cell.node.dataset.length = Math.min(text.length, 7);
       }
       if (cell.label !== label) cell.node.setAttribute("aria-label", label);
-      const moved = cell.reach !== reach;
       Object.assign(cell, { text, label, reach });
-      if (moved) paint(cell);
+      paint(cell);
     }
   }
 
-  // A cell's outline and the note in its corner.
-  function paint(cell, { look = "", note = "" } = {}) {
-    const classes = [...cell.base, cell.reach, look && `is-${look}`, note && "has-note"];
-    cell.node.className = classes.filter(Boolean).map((part) => `cx-${part}`).join(" ");
-    if (cell.note.textContent !== note) cell.note.textContent = note;
+  // A cell's look, its outline and the note in its corner.
+  function paint(cell) {
+    const { look, note } = cell.mark;
+    const looks = `${cell.base} ${classes(cell.reach, look && `is-${look}`)}`;
+    if (cell.looks !== looks) cell.node.className = looks;
+    cell.looks = looks;
+    setData(cell, "note", note || null);
   }
+
+  const classes = (...parts) => parts.filter(Boolean).map((part) => `cx-${part}`).join(" ");
 
   // What is looked at: the cell under the pointer, else the focused one, else the current step's.
   function looking() {
@@ -874,7 +960,8 @@ function render({ model, el }) {
   function drawMeeting() {
     const { step, target, met, pairs } = looking();
     const marks = new Map();
-    const mark = (cell, look, note = "") => marks.set(cell, { look, note });
+    const mark = (cell, look, note = "") =>
+      marks.set(cell, { look, note: note.length > 6 ? "" : note }); // longer ones do not fit
     if (target.kind === "kernel") {
       for (const { input, output } of met) {
         mark(grids.input.cell(input), "met");
@@ -891,8 +978,10 @@ function render({ model, el }) {
     }
     mark(cellIn(target), "self");
     if (target.kind === "kernel") mark(cellIn(step), "self");
-    for (const cell of marked) if (!marks.has(cell)) paint(cell);
-    for (const [cell, look] of marks) paint(cell, look);
+    for (const cell of new Set([...marked, ...marks.keys()])) {
+      cell.mark = marks.get(cell) ?? UNMARKED;
+      paint(cell);
+    }
     marked = [...marks.keys()];
     drawSentence(explain(scene, target, met, pairs));
     if (target === step) {
@@ -960,7 +1049,7 @@ function render({ model, el }) {
   // Cells as large as the room allows. Input and output stand next to each other or one below the
   // other, with the kernel where the beam between them does not cross it.
   function fit() {
-    const room = stage.clientWidth - 20;
+    room ||= stage.clientWidth - 20;
     if (room <= 0) return;
     const [k, i, o] = ["kernel", "input", "output"].map((kind) => grids[kind].across.length);
     const [around, gap, least, largest] = [30, 40, 32, 46];
@@ -980,7 +1069,6 @@ function render({ model, el }) {
     stage.dataset.layout = layout;
     stage.style.setProperty("--cell", `${Math.max(26, Math.min(largest, cell))}px`);
     stage.classList.toggle("cx-is-small", cell < 30);
-    drawOverlay();
   }
 
   // -- pointer and keyboard on the grids
@@ -1135,7 +1223,11 @@ function render({ model, el }) {
   const stillness = window.matchMedia("(prefers-reduced-motion: reduce)");
   const keepStill = () => { stop(); drawTransport(); };
   stillness.addEventListener("change", keepStill);
-  const sizeWatch = new ResizeObserver(fit);
+  const sizeWatch = new ResizeObserver(([{ contentRect }]) => {
+    room = Math.floor(contentRect.width);
+    fit();
+    drawOverlay();
+  });
   sizeWatch.observe(stage);
   const watches = [
     watch(model, STATE.filter((trait) => trait !== "preset"), () => adopt()),

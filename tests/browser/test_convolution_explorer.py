@@ -47,8 +47,8 @@ def drawn(page, kind: str) -> list[list[dict]]:
     return page.evaluate(
         """(kind) => [...document.querySelectorAll(`.cx-panel.cx-${kind} [role=row]`)].map((row) =>
           [...row.querySelectorAll("[role=gridcell]")].map((node) => ({
-            text: node.querySelector(".cx-number").textContent,
-            note: node.querySelector(".cx-note").textContent,
+            text: node.textContent,
+            note: node.dataset.note ?? "",
             label: node.getAttribute("aria-label"),
             looks: [...node.classList].map((name) => name.replace("cx-", "")) })))""",
         kind,
@@ -998,13 +998,15 @@ CONTRASTS = r"""() => {
     const [low, high] = [light(one), light(other)].sort((a, b) => a - b);
     return (high + 0.05) / (low + 0.05);
   };
-  const texts = [...document.querySelectorAll(".cx-number, .cx-note")]
+  const texts = [...document.querySelectorAll(".cx-cell")]
     .filter((node) => node.textContent)
     .map((node) => [node, getComputedStyle(node).color, ground(node)]);
+  const notes = [...document.querySelectorAll("[data-note]")]
+    .map((node) => [node, getComputedStyle(node, "::after").color, ground(node)]);
   const indices = [...document.querySelectorAll(".cx-row, [data-column]")].map((node) =>
     [node, getComputedStyle(node, "::before").color, ground(node.closest(".cx-grid"))]);
-  return [...texts, ...indices].map(([node, ink, paper]) =>
-    [ratio(ink, paper), node.className, node.parentElement.className]);
+  return [...texts, ...notes, ...indices].map(([node, ink, paper]) =>
+    [ratio(ink, paper), node.className, node.dataset.note ? "noted" : ""]);
 }"""
 
 
@@ -1024,7 +1026,7 @@ def test_every_number_in_a_cell_stands_out(show, theme):
             found = page.evaluate(CONTRASTS)
             assert [one for one in found if one[0] < 4.5] == []
             seen |= {name for _, *names in found for text in names for name in text.split()}
-    assert {"cx-is-self", "cx-is-lit", "cx-is-met", "cx-ahead", "cx-partial", "cx-note"} <= seen
+    assert {"cx-is-self", "cx-is-lit", "cx-is-met", "cx-ahead", "cx-partial", "noted"} <= seen
 
 
 def test_both_themes_colour_the_cells_differently(show):
@@ -1053,9 +1055,24 @@ def test_neither_pointing_nor_stepping_rebuilds_a_grid(show):
     settle(page)
     assert state_of(page)["step"] == 1
     assert page.evaluate("window.built") == 0
-    slider(page, "Stride").press("ArrowRight")
+    slider(page, "Padding").press("ArrowRight")
     settle(page)
     assert page.evaluate("window.built") > 0
+
+
+def test_cells_that_were_drawn_once_are_used_again(show):
+    page = show(ConvolutionExplorer(preset="full_padding_no_strides"))
+    control = slider(page, "Padding")
+    for key in ("End", "Home"):
+        control.press(key)
+    page.evaluate("window.cells = [...document.querySelectorAll('.cx-cell')]")
+    control.press("End")
+    control.press("Home")
+    settle(page)
+    assert page.evaluate(
+        """() => { const now = [...document.querySelectorAll(".cx-cell")];
+          return now.length === cells.length && now.every((cell, i) => cell === cells[i]); }"""
+    )
 
 
 def test_limits_are_the_sliders_own_bounds(show):
