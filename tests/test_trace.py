@@ -1598,6 +1598,47 @@ class TestRefusals:
             trace(nn.Sequential(), (1, 1, 8, 8))
 
 
+# --- What a trace leaves behind -----------------------------------------------------------------
+
+
+class Tied(nn.Module):
+    """One module in two places, one weight and one buffer in two modules."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a = nn.Conv2d(4, 4, 1)
+        self.again = self.a
+        self.b, self.c = nn.Conv2d(4, 4, 1), nn.Conv2d(4, 4, 1)
+        self.c.weight = self.b.weight
+        self.d, self.e = nn.BatchNorm2d(4), nn.BatchNorm2d(4)
+        self.e.running_mean = self.d.running_mean
+
+    def forward(self, x):
+        return self.e(self.d(self.c(self.b(self.again(self.a(x))))))
+
+
+@pytest.mark.parametrize(
+    "make", [Tied, lambda: nn.Sequential(*[nn.Conv2d(4, 4, 1)] * 3), lambda: MODELS["nin_cifar"]()]
+)
+def test_a_trace_leaves_a_module_as_it_was(make):
+    torch.manual_seed(0)
+    module = make().eval()
+    x = torch.randn(1, 3 if "nin" in str(type(module)).lower() else 4, 32, 32)
+    before, state = (
+        module(x),
+        {name: id(t) for name, t in module.state_dict(keep_vars=True).items()},
+    )
+    trace(module, tuple(x.shape))
+    assert torch.equal(module(x), before)
+    assert {name: id(t) for name, t in module.state_dict(keep_vars=True).items()} == state
+    assert not any(parameter.is_meta for parameter in module.parameters())
+
+
+def test_shared_parameters_are_counted_in_their_first_row_only():
+    rows = {row.name: row.parameters for row in trace(Tied(), (1, 4, 5, 6))}
+    assert rows == {"a": 20, "a#2": 0, "b": 20, "c": 4, "d": 8, "e": 8}
+
+
 # --- Source lines -------------------------------------------------------------------------------
 
 

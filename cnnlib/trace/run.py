@@ -58,7 +58,7 @@ def trace(module: nn.Module, input_shape: Sequence[int]) -> list[LayerTrace]:
             hooks.append(part.register_forward_hook(run.leave))
         module.eval()
         with torch.no_grad(), run:
-            torch.func.functional_call(module, run.state, (run.input,))
+            torch.func.functional_call(module, run.state, (run.input,), tie_weights=False)
     finally:
         for hook in hooks:
             hook.remove()
@@ -111,18 +111,33 @@ class _Run(TorchFunctionMode):
         self._keep(self.input, Value(-1, (free(shape[0]), free(shape[1]), *places)))
 
     def _stand_ins(self, module: nn.Module) -> dict[str, Tensor]:
-        """The module's state without content. Whole numbers keep theirs: they may be indices."""
+        """The module's state without content. Whole numbers keep theirs: they may be indices.
+
+        A module that stands in several places has one name here, its first, so that its state is
+        swapped and put back once. A tensor that several modules hold has one stand-in.
+        """
         state: dict[str, Tensor] = {}
-        for name, tensor in [*module.named_parameters(), *module.named_buffers()]:
-            if isinstance(tensor, nn.Parameter):
-                state[name] = nn.Parameter(torch.empty_like(tensor, device="meta"), False)
-                self.sizes[id(state[name])] = tensor.numel()
-                self.origins[id(state[name])] = frozenset([id(state[name])])
-            else:
-                content = not tensor.is_floating_point()
-                state[name] = tensor.clone() if content else torch.empty_like(tensor, device="meta")
-                self.origins[id(state[name])] = frozenset()
+        made: dict[int, Tensor] = {}  # by the id of the tensor that it stands for
+        for path, inner in module.named_modules():
+            for name, tensor in [
+                *inner.named_parameters(path, recurse=False, remove_duplicate=False),
+                *inner.named_buffers(path, recurse=False, remove_duplicate=False),
+            ]:
+                if id(tensor) not in made:
+                    made[id(tensor)] = self._stand_in(tensor)
+                state[name] = made[id(tensor)]
         return state
+
+    def _stand_in(self, tensor: Tensor) -> Tensor:
+        if isinstance(tensor, nn.Parameter):
+            stand_in = nn.Parameter(torch.empty_like(tensor, device="meta"), False)
+            self.sizes[id(stand_in)] = tensor.numel()
+            self.origins[id(stand_in)] = frozenset([id(stand_in)])
+            return stand_in
+        content = not tensor.is_floating_point()
+        stand_in = tensor.clone() if content else torch.empty_like(tensor, device="meta")
+        self.origins[id(stand_in)] = frozenset()
+        return stand_in
 
     def _keep(self, tensor: Tensor, value: Value) -> None:
         self.kept.append(tensor)
