@@ -1,5 +1,6 @@
 """What this book adds to Jupyter Book: a cache that notices cnnlib, widgets on the page, a report.
 
+- Chapters run two at a time, before Sphinx reads the pages one by one and finds them in the cache.
 - The execution cache's folder carries a hash of everything a chapter runs on (cnnlib, the pinned
   versions, Python), because jupyter-cache itself compares only the chapter's cells.
 - A build that was broken off or had warnings leaves a mark, so that the next one reads every page
@@ -8,6 +9,7 @@
 - The front-end modules and styles of ``cnnlib.widgets`` are copied to ``_static/widgets``, where
   ``host.js`` finds them. A page loads only what it uses: the host where it has widgets, KaTeX where
   it has formulas. The state that ipywidgets stores for its own CDN loader is left out.
+- Small typography: a number and its per cent sign stay on one line.
 - After the build: where the book is, how long each chapter took, and the traceback of a failed
   cell; the same as ``_build/chapters.json``.
 """
@@ -15,16 +17,24 @@
 import hashlib
 import json
 import os
+import re
 import resource
 import shutil
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from importlib.util import find_spec
 from pathlib import Path
 
 from docutils import nodes
+from jupyter_cache import get_cache
+from jupyter_cache.base import CacheBundleIn, JupyterCacheAbstract
+from jupyter_cache.executors.utils import ExecutionResult, single_nb_execution
+from myst_nb.core.read import create_nb_reader
+from nbformat import NotebookNode
 from sphinx.application import Sphinx
 from sphinx.config import Config
+from sphinx.environment import BuildEnvironment
 
 LIBRARY = Path(find_spec("cnnlib").origin).parent
 FRONT_PAGE = """<!doctype html>
@@ -89,11 +99,65 @@ def _unfinished(app: Sphinx) -> Path:
     return Path(app.doctreedir) / "unfinished"
 
 
+# --- Running the chapters -----------------------------------------------------------------------
+
+AT_ONCE = 2  # chapters; most of them train small networks on one core
+
+
+def run_chapters(app: Sphinx, env: BuildEnvironment, documents: list[str]) -> None:
+    """Run the chapters that are not in the cache, several at a time, and put them there.
+
+    One that fails is left to MyST-NB, which runs it again when its turn comes and reports it.
+    """
+    cache = get_cache(app.config.nb_execution_cache_path)
+    waiting = [
+        (Path(env.doc2path(document)), notebook)
+        for document in documents
+        if (notebook := _notebook(env, document)) and not _is_cached(cache, notebook)
+    ]
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        runs = {pool.submit(_run, app, *chapter): chapter[0] for chapter in waiting}
+        for number, run in enumerate(as_completed(runs), start=1):
+            path, result = runs[run], run.result()
+            outcome = "failed" if result.err else "ran"
+            print(f"{path.stem} {outcome} in {result.time:.1f} s ({number} of {len(runs)})")
+            if result.err is None:
+                bundle = CacheBundleIn(
+                    result.nb, str(path), data={"execution_seconds": result.time}
+                )
+                cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
+
+
+def _notebook(env: BuildEnvironment, document: str) -> NotebookNode | None:
+    """A page as MyST-NB reads it, or None where it has no cells to run."""
+    path = env.doc2path(document)
+    text = Path(path).read_text(encoding="utf-8")
+    reader = create_nb_reader(path, env.myst_config, env.mystnb_config, text)
+    return reader.read(text) if reader else None
+
+
+def _is_cached(cache: JupyterCacheAbstract, notebook: NotebookNode) -> bool:
+    try:
+        cache.match_cache_notebook(notebook)
+    except KeyError:
+        return False
+    return True
+
+
+def _run(app: Sphinx, path: Path, notebook: NotebookNode) -> ExecutionResult:
+    return single_nb_execution(
+        notebook,
+        cwd=str(path.parent),
+        timeout=app.config.nb_execution_timeout,
+        allow_errors=False,
+    )
+
+
 # --- Each page ----------------------------------------------------------------------------------
 
 
 def note_peak_memory(app: Sphinx, doctree: nodes.document) -> None:
-    """Note the most memory that a kernel used so far: an upper bound for this chapter."""
+    """Note the most memory that any kernel used so far: an upper bound for each chapter."""
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
     in_bytes = peak if sys.platform == "darwin" else peak * 1024
     app.peak_memory[app.env.docname] = round(in_bytes / 1e6)
@@ -104,6 +168,14 @@ def drop_widget_state(app: Sphinx, doctree: nodes.document) -> None:
     for node in list(doctree.findall(nodes.raw)):
         if "application/vnd.jupyter.widget-state+json" in node.rawsource + node.astext():
             node.parent.remove(node)
+
+
+def keep_numbers_with_their_signs(app: Sphinx, doctree: nodes.document) -> None:
+    """Put a no-break space between a number and its per cent sign, in prose only."""
+    for text in list(doctree.findall(nodes.Text)):
+        joined = re.sub(r"(?<=\d) %", "\N{NO-BREAK SPACE}%", text.astext())
+        if joined != text.astext() and not isinstance(text.parent, nodes.literal_block):
+            text.parent.replace(text, nodes.Text(joined))
 
 
 def load_what_the_page_uses(
@@ -204,8 +276,10 @@ def setup(app: Sphinx) -> dict:
     app.connect("config-inited", name_the_cache, priority=100)
     app.connect("config-inited", forget_an_unfinished_build)
     app.connect("config-inited", give_kernels_their_own_settings)
+    app.connect("env-before-read-docs", run_chapters)
     app.connect("doctree-read", note_peak_memory)
     app.connect("doctree-read", drop_widget_state)
+    app.connect("doctree-read", keep_numbers_with_their_signs)
     app.connect("html-page-context", load_what_the_page_uses)
     app.connect("html-page-context", name_bibliography_entries)
     for step in (copy_widgets, write_front_page, drop_pages_without_a_source):
