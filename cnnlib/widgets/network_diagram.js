@@ -37,6 +37,8 @@ export default {
       drawn[level] ??= draw(sheet, choose);
       if (scroll.firstChild !== drawn[level].node) {
         scroll.replaceChildren(drawn[level].node);
+        // As wide as the drawing where there is room; the details then go below if they must.
+        scroll.style.flexBasis = `${Math.ceil(sheet.width * POINT) + 20}px`;
         scroll.scrollTop = 0;
       }
       for (const [name, node] of levels) node.setAttribute("aria-pressed", String(name === level));

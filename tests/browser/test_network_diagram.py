@@ -86,3 +86,13 @@ def test_no_accessibility_violations_and_no_sideways_scrolling(show, theme, widt
     found = Axe().run(page, options={"preload": False}).response["violations"]
     assert not found, [(rule["id"], [node["html"] for node in rule["nodes"]]) for rule in found]
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("key, width", [("resnet50", 720), ("googlenet", 720), ("googlenet", 1280)])
+def test_a_drawing_that_fits_the_widget_is_not_cut(show, key, width):
+    page = show(diagram(key), width=width)
+    cut = page.evaluate(
+        "(() => { const box = document.querySelector('.cnn-network-scroll');"
+        " return box.scrollWidth - box.clientWidth; })()"
+    )
+    assert cut <= 0
