@@ -136,10 +136,11 @@ def test_every_model_file_gives_a_network():
 
 
 def networks_in(page: str) -> set[str]:
-    """The model files whose networks a page builds or whose code it shows."""
+    """The model files whose networks a page builds, imports from, or shows the code of."""
     text = (ROOT / f"{page}.md").read_text(encoding="utf-8")
     built = {model_file(key) for key in MODELS if f'"{key}"' in text}
-    return built | {file for file in set(map(model_file, MODELS)) if f"models/{file}.py" in text}
+    files = set(map(model_file, MODELS))
+    return built | {file for file in files if re.search(rf"models[./]{file}\b", text)}
 
 
 def test_every_model_file_has_a_chapter_that_builds_it():
