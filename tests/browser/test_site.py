@@ -226,7 +226,9 @@ def test_widgets_answer_to_the_pointer(visit, chapter):
     page = visit(f"{chapter}.html")
     for widget in page.locator(".cnn-widget").all():
         before = shown(widget)
-        targets = widget.locator("button:enabled, input:is([type=radio], [type=checkbox]):enabled")
+        targets = widget.locator(
+            "button:enabled, input:is([type=radio], [type=checkbox]):enabled, [role=button]"
+        )
         for target in targets.all():
             if "Copy" in (target.text_content() or "") or not target.is_visible():
                 continue
