@@ -4,7 +4,10 @@ from tests.facts import Facts
 
 # Parameters are those of torchvision's resnet*, which strides elsewhere but has the same weights.
 # Multiply-adds: Table 1 prints 1.8, 3.6, 3.8, 7.6 and 11.3 billion (its "FLOPs" are multiply-adds).
-SOURCE = "parameters: torchvision; multiply-adds: Table 1, rounded; fields: Araujo et al. 2019 for 50, 101, 152"
+SOURCE = (
+    "parameters: torchvision; multiply-adds: Table 1, rounded; "
+    "fields: Araujo et al. 2019 for 50, 101, 152"
+)
 
 
 def facts(parameters: int, macs: int, channels: int, receptive_field: int) -> Facts:
