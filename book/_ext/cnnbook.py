@@ -18,10 +18,8 @@ import hashlib
 import json
 import os
 import re
-import resource
 import shutil
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from importlib.util import find_spec
 from pathlib import Path
@@ -32,6 +30,7 @@ from jupyter_cache.base import CacheBundleIn, JupyterCacheAbstract
 from jupyter_cache.executors.utils import ExecutionResult, single_nb_execution
 from myst_nb.core.read import create_nb_reader
 from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell
 from sphinx.application import Sphinx
 from sphinx.config import Config
 from sphinx.environment import BuildEnvironment
@@ -103,6 +102,19 @@ def _unfinished(app: Sphinx) -> Path:
 
 AT_ONCE = 2  # chapters; most of them train small networks on one core
 
+# Linux's getrusage would count the process that started the kernel, too.
+PEAK_MEMORY = """
+import pathlib, re, resource, sys
+
+status = pathlib.Path("/proc/self/status")
+if status.exists():
+    peak = 1024 * int(re.search(r"VmHWM:\\s*(\\d+)", status.read_text())[1])
+else:
+    unit = 1 if sys.platform == "darwin" else 1024
+    peak = unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+print(round(peak / 1e6))
+"""
+
 
 def run_chapters(app: Sphinx, env: BuildEnvironment, documents: list[str]) -> None:
     """Run the chapters that are not in the cache, several at a time, and put them there.
@@ -111,17 +123,18 @@ def run_chapters(app: Sphinx, env: BuildEnvironment, documents: list[str]) -> No
     """
     cache = get_cache(app.config.nb_execution_cache_path)
     waiting = [
-        (Path(env.doc2path(document)), notebook)
+        (document, Path(env.doc2path(document)), notebook)
         for document in documents
         if (notebook := _notebook(env, document)) and not _is_cached(cache, notebook)
     ]
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        runs = {pool.submit(_run, app, *chapter): chapter[0] for chapter in waiting}
+        runs = {pool.submit(_run, app, path, book): name for name, path, book in waiting}
         for number, run in enumerate(as_completed(runs), start=1):
-            path, result = runs[run], run.result()
+            document, (path, result, peak_mb) = runs[run], run.result()
             outcome = "failed" if result.err else "ran"
             print(f"{path.stem} {outcome} in {result.time:.1f} s ({number} of {len(runs)})")
             if result.err is None:
+                app.peak_memory[document] = peak_mb
                 bundle = CacheBundleIn(
                     result.nb, str(path), data={"execution_seconds": result.time}
                 )
@@ -144,23 +157,22 @@ def _is_cached(cache: JupyterCacheAbstract, notebook: NotebookNode) -> bool:
     return True
 
 
-def _run(app: Sphinx, path: Path, notebook: NotebookNode) -> ExecutionResult:
-    return single_nb_execution(
+def _run(
+    app: Sphinx, path: Path, notebook: NotebookNode
+) -> tuple[Path, ExecutionResult, int | None]:
+    """Run a chapter, and one cell more that reads the most memory its kernel used, in MB."""
+    notebook.cells.append(new_code_cell(PEAK_MEMORY))
+    result = single_nb_execution(
         notebook,
         cwd=str(path.parent),
         timeout=app.config.nb_execution_timeout,
         allow_errors=False,
     )
+    outputs = result.nb.cells.pop().outputs
+    return path, result, int(outputs[0]["text"]) if outputs and not result.err else None
 
 
 # --- Each page ----------------------------------------------------------------------------------
-
-
-def note_peak_memory(app: Sphinx, doctree: nodes.document) -> None:
-    """Note the most memory that any kernel used so far: an upper bound for each chapter."""
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    in_bytes = peak if sys.platform == "darwin" else peak * 1024
-    app.peak_memory[app.env.docname] = round(in_bytes / 1e6)
 
 
 def drop_widget_state(app: Sphinx, doctree: nodes.document) -> None:
@@ -248,8 +260,7 @@ def report(app: Sphinx, exception: Exception | None) -> None:
         run = data.get("exec_data")
         if not run:
             continue
-        ran_now = run["mtime"] >= app.started
-        known = app.peak_memory if ran_now else {d: b["peak_mb"] for d, b in before.items()}
+        known = {d: chapter["peak_mb"] for d, chapter in before.items()} | app.peak_memory
         chapters[document] = {
             "seconds": run["runtime"],
             "peak_mb": known.get(document),
@@ -270,14 +281,12 @@ def report(app: Sphinx, exception: Exception | None) -> None:
 
 
 def setup(app: Sphinx) -> dict:
-    app.started = time.time()
     app.peak_memory = {}
     app.add_config_value("cnnbook_sources", "", "env", str)
     app.connect("config-inited", name_the_cache, priority=100)
     app.connect("config-inited", forget_an_unfinished_build)
     app.connect("config-inited", give_kernels_their_own_settings)
     app.connect("env-before-read-docs", run_chapters)
-    app.connect("doctree-read", note_peak_memory)
     app.connect("doctree-read", drop_widget_state)
     app.connect("doctree-read", keep_numbers_with_their_signs)
     app.connect("html-page-context", load_what_the_page_uses)
