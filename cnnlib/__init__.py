@@ -4,7 +4,7 @@ Ground floor, facts and networks:
     ``geometry`` (exact window arithmetic), ``layers``, ``models`` (one paper, one file)
 First floor, what we measure or load:
     ``trace`` (a module, layer by layer), ``layout`` (a trace, as a drawing's plan), ``data``,
-    ``weights``, ``train``
+    ``weights``, ``train``, ``experiments`` (the papers' comparisons, in small)
 Top floor, what we show:
     ``diagrams`` (matplotlib), ``widgets`` (one source for notebook and page)
 

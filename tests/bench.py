@@ -2,12 +2,18 @@
 
 import gzip
 import json
+import os
+import tempfile
+import time
 import timeit
 from pathlib import Path
 
+import numpy as np
 import torch
+from PIL import Image
 from playwright.sync_api import Browser, sync_playwright
 
+from cnnlib.data import load_tiny_imagenet
 from cnnlib.geometry import Window, input_range, output_size, receptive_field
 from cnnlib.models import MODELS
 from cnnlib.trace import trace
@@ -61,6 +67,42 @@ def bench_library() -> None:
     line("trace of VGG-19 at 224×224", f"{seconds * 1e3:.0f} ms")
 
 
+def write_tiny_imagenet(top: Path, classes: int, each: int) -> None:
+    """Noise in Tiny ImageNet's layout, as large and about as hard to decode as its pictures."""
+    rng = np.random.default_rng(1)
+    wnids = [f"n{number:08}" for number in range(classes)]
+    (top / "wnids.txt").write_text("\n".join(wnids))
+    (top / "words.txt").write_text("\n".join(f"{wnid}\t{wnid}" for wnid in wnids))
+    for wnid in wnids:
+        folder = top / "train" / wnid / "images"
+        folder.mkdir(parents=True)
+        for i in range(each):
+            pixels = rng.integers(0, 256, (16, 16, 3), dtype=np.uint8)
+            picture = Image.fromarray(pixels).resize((64, 64), Image.Resampling.BICUBIC)
+            picture.save(folder / f"{wnid}_{i}.JPEG", quality=75)
+
+
+def bench_data() -> None:
+    print("\nData: images a second, 64×64 in colour")
+    with tempfile.TemporaryDirectory() as folder:
+        top = Path(folder) / "tiny"
+        top.mkdir()
+        write_tiny_imagenet(top, classes=20, each=100)
+        os.environ["CNNLIB_DATA"] = folder
+        for what in ("decoded, the first time", "loaded, once decoded"):
+            start = time.perf_counter()
+            images = load_tiny_imagenet("train", top).images
+            line(what, f"{len(images) / (time.perf_counter() - start):,.0f}")
+
+    batches = torch.randperm(len(images)).split(128)
+
+    def assemble() -> None:
+        for batch in batches:
+            torch.from_numpy(images[batch.numpy()]).movedim(3, 1).float()
+
+    line("assembled in random batches of 128", f"{len(images) / best_of(assemble, 1):,.0f}")
+
+
 def bench_chapters() -> None:
     print("\nChapters (peak memory: an upper bound)")
     for page, ran in json.loads((SITE.parent / "chapters.json").read_text()).items():
@@ -110,6 +152,7 @@ def bench_redraws(browser: Browser, address: str) -> None:
 
 def main() -> None:
     bench_library()
+    bench_data()
     if not (SITE / "index.html").exists():
         print("\nChapters, pages and widgets: first make book.")
         return

@@ -17,11 +17,15 @@ FLOORS = {
     "layers": (["torch"], []),
     "models": (["torch"], ["layers"]),
     "trace": (["torch"], ["geometry"]),
-    "data": (["torch", "numpy", "tqdm"], ["models", "layers"]),
-    "weights": (["torch", "numpy", "safetensors", "tqdm"], ["models", "layers", "data"]),
+    "data": (["torch", "numpy", "tqdm", "PIL"], ["models", "layers"]),
+    "weights": (["torch", "numpy", "safetensors", "tqdm", "PIL"], ["models", "layers", "data"]),
     "train": (
-        ["torch", "numpy", "safetensors", "tqdm"],
+        ["torch", "numpy", "safetensors", "tqdm", "PIL"],
         ["models", "layers", "data", "weights"],
+    ),
+    "experiments": (
+        ["torch", "numpy", "safetensors", "tqdm", "PIL"],
+        ["models", "layers", "data", "weights", "train"],
     ),
     "inside": (["torch", "captum"], ["trace", "geometry"]),
     "layout": ([], ["geometry"]),
@@ -42,7 +46,11 @@ for name in names:
 print(json.dumps(sorted(set(sys.modules) - before)))
 """
 # Parts of these packages that load late: they are not ours to judge.
-LATE = {"matplotlib": ["matplotlib.pyplot"], "torch": ["torch._dynamo", "numpy"]}
+LATE = {
+    "matplotlib": ["matplotlib.pyplot"],
+    "torch": ["torch._dynamo", "torch.distributed.nn", "numpy"],
+    "PIL": ["PIL.Image", "PIL.JpegImagePlugin"],
+}
 
 
 def misplaced_imports(

@@ -15,23 +15,26 @@ import safetensors.torch
 import torch
 from torch import nn
 
-from cnnlib import train as training
-from cnnlib.data import DATASETS, load_digits
-from cnnlib.models import MODELS
+from cnnlib.data import DATASETS, ImageSet, load_digits
+from cnnlib.models import NETWORKS, SMALL, build_network
 from cnnlib.train import (
+    DEVIATIONS,
     RECIPES,
     Augmentation,
     Recipe,
+    Run,
     augment,
     learning_rate,
-    main,
-    make_optimiser,
+    loss_of,
     map_criterion,
+    processes,
     train,
 )
-from cnnlib.weights import Preprocessing, load_weights, measure_accuracy
+from cnnlib.train import run as running
+from cnnlib.train.__main__ import main
+from cnnlib.weights import Preprocessing, load_weights, measure
 
-every_recipe = pytest.mark.parametrize("key", RECIPES)
+digit_recipes = pytest.mark.parametrize("key", ["lenet5", "lenet_modern"])
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -57,9 +60,17 @@ def short(key: str, **changes) -> Recipe:
     return replace(RECIPES[key], **{"dataset": "few", "epochs": 2, **changes})
 
 
-def test_recipes_are_for_models_in_order_of_history():
-    assert list(RECIPES) == [key for key in MODELS if key in RECIPES]
-    assert {"lenet5", "lenet_modern"} <= set(RECIPES)
+def test_recipes_are_for_networks_in_order_of_history():
+    assert list(RECIPES) == [key for key in NETWORKS if key in RECIPES]
+    assert {"lenet5", "lenet_modern", *SMALL} == set(RECIPES)
+
+
+def test_a_recipe_departs_from_its_set_s_only_where_the_table_says_so():
+    for common, keys in (("lenet_modern", ["lenet5"]), ("small_lenet", SMALL)):
+        for key in keys:
+            changes = DEVIATIONS[key].changes if key in DEVIATIONS else {}
+            assert RECIPES[key] == replace(RECIPES[common], **changes), key
+    assert all(len(deviation.reason.split()) > 4 for deviation in DEVIATIONS.values())
 
 
 # --- The loss of LeNet-5 ------------------------------------------------------------------------
@@ -137,7 +148,7 @@ def where(image: torch.Tensor) -> tuple[float, float]:
 )
 def test_each_distortion_moves_a_spot_as_geometry_says(monkeypatch, by, expected):
     """With every random number at its largest. The image is wider than high."""
-    monkeypatch.setattr(torch, "rand", torch.ones)
+    monkeypatch.setattr(torch, "rand", lambda *size, generator: torch.ones(*size))
     moved = augment(spot(45, 61, right=8, down=4), by)
     assert moved.shape == (1, 1, 45, 61)
     assert where(moved) == pytest.approx(expected, abs=0.1)
@@ -149,7 +160,7 @@ def test_no_distortion_changes_nothing():
 
 
 def test_a_whole_pixel_shift_moves_pixels(monkeypatch):
-    monkeypatch.setattr(torch, "rand", torch.ones)
+    monkeypatch.setattr(torch, "rand", lambda *size, generator: torch.ones(*size))
     image = torch.arange(5 * 7, dtype=torch.float32).view(1, 1, 5, 7)
     shifted = augment(image, Augmentation(shift=2))
     torch.testing.assert_close(shifted[..., 2:, 2:], image[..., :-2, :-2])
@@ -166,7 +177,62 @@ def test_each_image_is_distorted_by_amounts_of_its_own():
     assert right.min() < 4 < right.max() and down.min() < 2 < down.max()
 
 
-# --- Learning rate and optimiser ----------------------------------------------------------------
+def test_mirroring_turns_about_half_of_the_images_and_nothing_else():
+    images = spot(21, 31, right=6, down=2).repeat(200, 1, 1, 1)
+    turned = augment(images, Augmentation(mirror=True), torch.Generator().manual_seed(1))
+    back = torch.stack([image.flip(2) if where(image[None])[0] < 0 else image for image in turned])
+    torch.testing.assert_close(back, images)
+    assert 70 < sum(where(image[None])[0] < 0 for image in turned) < 130
+
+
+def test_a_mirrored_image_is_turned_and_shifted_as_geometry_says(monkeypatch):
+    """With every random number at its smallest: moved left and up by 3, then turned."""
+    monkeypatch.setattr(torch, "rand", lambda *size, generator: torch.zeros(*size))
+    moved = augment(spot(45, 61, right=8, down=4), Augmentation(mirror=True, shift=3))
+    assert where(moved) == pytest.approx((-5, 1), abs=0.1)
+
+
+def test_colours_change_as_the_docstring_says(monkeypatch):
+    monkeypatch.setattr(torch, "rand", lambda *size, generator: torch.ones(*size))
+    images = torch.rand(2, 3, 5, 7, generator=torch.Generator().manual_seed(1))
+    mean = images.mean(dim=(1, 2, 3), keepdim=True)
+    grey = images.mean(dim=1, keepdim=True)
+    for by, expected in (
+        (Augmentation(brightness=0.3), images + 0.3),
+        (Augmentation(contrast=0.2), mean + 1.2 * (images - mean)),
+        (Augmentation(saturation=0.4), grey + 1.4 * (images - grey)),
+    ):
+        torch.testing.assert_close(augment(images, by), expected)
+
+
+def test_the_same_generator_gives_the_same_distortions():
+    by, images = RECIPES["small_zfnet"].augmentation, torch.rand(4, 3, 8, 10)
+    first, again = (augment(images, by, torch.Generator().manual_seed(3)) for _ in range(2))
+    torch.testing.assert_close(first, again)
+    assert not torch.equal(augment(images, by, torch.Generator().manual_seed(4)), first)
+
+
+# --- The loss of a network with auxiliary heads -------------------------------------------------
+
+
+def test_the_heads_losses_count_as_much_as_the_recipe_says():
+    scores = torch.randn(3, 4, 5, generator=torch.Generator().manual_seed(1))  # three classifiers
+    labels = torch.tensor([0, 4, 2, 2])
+    recipe = replace(RECIPES["lenet_modern"], auxiliary_weight=0.3)
+    main_, first, second = (nn.functional.cross_entropy(each, labels) for each in scores)
+    assert loss_of(tuple(scores), labels, recipe) == pytest.approx(main_ + 0.3 * (first + second))
+    assert loss_of(scores[0], labels, recipe) == pytest.approx(main_)
+
+
+def test_smoothed_labels_give_each_wrong_class_its_share():
+    scores, labels = torch.tensor([[2.0, 0.0, -1.0]]), torch.tensor([1])
+    logs = scores.log_softmax(dim=1)[0]
+    expected = -(0.7 * logs[1] + 0.1 * logs.sum())
+    recipe = replace(RECIPES["lenet_modern"], label_smoothing=0.3)
+    assert loss_of(scores, labels, recipe) == pytest.approx(expected.item())
+
+
+# --- Learning rate ----------------------------------------------------------------
 
 
 def test_learning_rate_rises_in_a_line_and_falls_along_a_cosine():
@@ -178,10 +244,18 @@ def test_learning_rate_rises_in_a_line_and_falls_along_a_cosine():
     assert rates[15] == pytest.approx(0)
 
 
-def test_an_unknown_optimiser_is_an_error():
-    recipe = replace(RECIPES["lenet5"], optimiser="lbfgs")
-    with pytest.raises(ValueError, match="optimiser='lbfgs': expected 'adamw' or 'sgd'"):
-        make_optimiser(nn.Linear(1, 1), recipe)
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"optimiser": "lbfgs"}, "optimiser='lbfgs': expected 'adamw' or 'sgd'"),
+        ({"epochs": 0}, "epochs=0: expected 1 or more"),
+        ({"batch_size": -1}, "batch_size=-1: expected 1 or more"),
+        ({"seed": -2}, "seed=-2: expected 0 or more"),
+    ],
+)
+def test_an_impossible_recipe_is_an_error_that_names_the_value(changes, message):
+    with pytest.raises(ValueError, match=message):
+        replace(RECIPES["lenet5"], **changes)
 
 
 # --- Runs ---------------------------------------------------------------------------------------
@@ -202,7 +276,7 @@ def test_a_short_training_beats_guessing_by_far(few, tmp_path, key, epochs, opti
     assert record.accuracy > 0.5
 
 
-@every_recipe
+@digit_recipes
 def test_the_same_seed_gives_the_same_weights(few, tmp_path, key):
     hashes = [
         train(key, short(key, seed=seed), tmp_path / name).sha256
@@ -217,14 +291,14 @@ class Stop(Exception):
 
 def stop_after(epochs: int, monkeypatch, error: type[BaseException]) -> None:
     """Let a run end with ``error`` when so many epochs are done."""
-    epoch = training.Run.epoch
+    epoch = Run.epoch
 
     def stopping(run, bar):
         if len(run.log) == epochs:
             raise error
         epoch(run, bar)
 
-    monkeypatch.setattr(training.Run, "epoch", stopping)
+    monkeypatch.setattr(Run, "epoch", stopping)
 
 
 @pytest.mark.parametrize("optimiser", ["adamw", "sgd"])
@@ -256,7 +330,7 @@ def test_a_damaged_checkpoint_is_an_error_that_names_it(few, tmp_path):
         train("lenet5", short("lenet5"), tmp_path, resume=True)
 
 
-@every_recipe
+@digit_recipes
 def test_the_record_says_what_was_done_and_measured(few, tmp_path, key):
     recipe = short(key, seed=7)
     record = train(key, recipe, tmp_path)
@@ -268,16 +342,26 @@ def test_the_record_says_what_was_done_and_measured(few, tmp_path, key):
     assert record.categories == tuple("0123456789")
     assert [entry["epoch"] for entry in record.log] == [1, 2]
     model = load_weights(key, tmp_path)
-    assert record.accuracy == measure_accuracy(model, record, DATASETS["few"]("test"))
+    assert {1: record.accuracy} == measure(model, record, DATASETS["few"]("test"), k=(1,))
     assert record.accuracy == record.log[-1]["test_accuracy"]
+    assert (record.tested_on, record.top5) == (100, None)
+    assert record.made_with["torch"] == torch.__version__
 
 
 def test_the_last_epoch_is_kept_not_the_best(few, tmp_path, monkeypatch):
     """The accuracy on the test digits is written down, never chosen by."""
-    measured = iter([0.9, 0.3])
-    monkeypatch.setattr(training, "measure_accuracy", lambda *_: next(measured))
+    kept, epoch = [], Run.epoch
+
+    def remember(run, bar):
+        epoch(run, bar)
+        run.log[-1]["test_accuracy"] = [0.9, 0.3][len(run.log) - 1]
+        kept.append({name: tensor.clone() for name, tensor in run.model.state_dict().items()})
+
+    monkeypatch.setattr(Run, "epoch", remember)
     record = train("lenet_modern", short("lenet_modern"), tmp_path)
-    assert record.accuracy == 0.3
+    written = safetensors.torch.load_file(record.file)
+    assert all(torch.equal(tensor, kept[1][name]) for name, tensor in written.items())
+    assert not all(torch.equal(tensor, kept[0][name]) for name, tensor in written.items())
 
 
 def test_weights_in_the_way_stay_unless_forced(few, tmp_path):
@@ -314,10 +398,12 @@ def test_a_loss_that_is_no_number_ends_the_run(few, tmp_path):
 
 def test_images_of_any_shape_train(tmp_path, monkeypatch):
     """Nothing in the loop knows of squares: 28x28 digits on a wide canvas."""
-    monkeypatch.setitem(MODELS, "wide", lambda: nn.Sequential(nn.Flatten(), nn.Linear(30 * 40, 10)))
+    monkeypatch.setitem(
+        NETWORKS, "wide", lambda: nn.Sequential(nn.Flatten(), nn.Linear(30 * 40, 10))
+    )
     monkeypatch.setitem(DATASETS, "few", lambda split: load_digits(split).first(50))
     recipe = Recipe(
-        Preprocessing(channels=1, height=30, width=40, low=0.0, high=1.0),
+        Preprocessing("grey", height=30, width=40, mean=(0.0,), std=(255.0,)),
         dataset="few",
         epochs=1,
         augmentation=Augmentation(degrees=5, shift=1),
@@ -327,12 +413,130 @@ def test_images_of_any_shape_train(tmp_path, monkeypatch):
     assert shapes == {"1.weight": (10, 1200), "1.bias": (10,)}
 
 
+def coloured(split: str) -> ImageSet:
+    """Forty 64x64 colour images, each one colour with noise; the colour is the class, of twelve."""
+    chance = np.random.default_rng({"train": 1, "test": 2}[split])
+    labels = np.arange(48) % 12
+    colours = np.stack([labels * 20, 240 - labels * 20, labels % 3 * 100], axis=1)
+    images = colours[:, None, None] + chance.integers(0, 16, (48, 64, 64, 3))
+    names = tuple(f"colour {number}" for number in range(12))
+    return ImageSet(images.astype(np.uint8), labels, names, "made up")
+
+
+@pytest.fixture
+def colours(monkeypatch):
+    monkeypatch.setitem(DATASETS, "colours", coloured)
+    return {"dataset": "colours", "epochs": 1, "batch_size": 16}
+
+
+def test_weights_are_rounded_to_half_and_measured_so(colours, tmp_path):
+    record = train("small_lenet", replace(RECIPES["small_lenet"], **colours), tmp_path)
+    tensors = safetensors.torch.load_file(record.file)
+    assert {tensor.dtype for tensor in tensors.values()} == {torch.float16}
+    shares = measure(load_weights("small_lenet", tmp_path), record, coloured("test"), k=(1, 5))
+    assert (record.accuracy, record.top5) == (shares[1], shares[5])
+    assert record.tested_on == 48 and len(record.categories) == 12
+
+
+def test_auxiliary_heads_are_trained_but_not_kept(colours, tmp_path, monkeypatch):
+    built = []
+
+    def remember(key, classes, **options):
+        built.append(options)
+        return build_network(key, classes, **options)
+
+    monkeypatch.setattr("cnnlib.train.weight_files.build_network", remember)
+    record = train("small_googlenet", replace(RECIPES["small_googlenet"], **colours), tmp_path)
+    assert built == [{"aux": True}, {}]
+    assert not [name for name in safetensors.torch.load_file(record.file) if "aux" in name]
+
+
+def test_a_run_killed_at_any_moment_resumes_to_the_same_weights(tmp_path):
+    """Killed three times, the first before there is a checkpoint."""
+    command = [sys.executable, "-m", "cnnlib.train", "lenet_modern", "--limit", "600"]
+    command += ["--epochs", "4", "--resume", "--output"]
+    subprocess.run([*command, str(tmp_path / "whole")], check=True, capture_output=True)
+    broken = tmp_path / "broken"
+    for epochs_done in (0, 1, 2):
+        with subprocess.Popen([*command, str(broken)], stdout=subprocess.PIPE, text=True) as run:
+            if epochs_done:
+                assert run.stdout.readline().startswith("epoch")
+            run.kill()
+    subprocess.run([*command, str(broken)], check=True, capture_output=True)
+    whole, resumed = (
+        json.loads((folder / "lenet_modern.json").read_text())
+        for folder in (tmp_path / "whole", broken)
+    )
+    assert resumed["sha256"] == whole["sha256"]
+    assert [entry["epoch"] for entry in resumed["log"]] == [1, 2, 3, 4]
+
+
+def test_a_run_killed_between_its_two_files_is_finished_by_resuming(few, tmp_path, monkeypatch):
+    recipe = short("lenet_modern")
+    with monkeypatch.context() as patch:
+        patch.setattr("cnnlib.train.weight_files._record_of", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            train("lenet_modern", recipe, tmp_path)
+    assert (tmp_path / "lenet_modern.safetensors").exists()
+    record = train("lenet_modern", recipe, tmp_path, resume=True)
+    assert [p.suffix for p in sorted(tmp_path.iterdir())] == [".json", ".safetensors"]
+    assert load_weights("lenet_modern", tmp_path)
+    assert record.sha256 == train("lenet_modern", recipe, tmp_path / "unbroken").sha256
+
+
+def test_two_processes_train_as_one_does(tmp_path):
+    """The same images in the same order: only the order of the sums differs."""
+    arguments = ["lenet_modern", "--limit", "640", "--epochs", "2", "--output"]
+    alone = [sys.executable, "-m", "cnnlib.train", *arguments, str(tmp_path / "one")]
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    together = [*launch, "-m", "cnnlib.train", *arguments, str(tmp_path / "two")]
+    for command in (alone, together):
+        done = subprocess.run(command, capture_output=True, text=True, timeout=240)
+        assert done.returncode == 0, done.stderr
+    assert done.stdout.count("epoch ") == 2, "only one process tells"
+    one, two = (
+        json.loads((tmp_path / name / "lenet_modern.json").read_text()) for name in ("one", "two")
+    )
+    assert (one["made_with"]["processes"], two["made_with"]["processes"]) == (1, 2)
+    for first, second in zip(one["log"], two["log"], strict=True):
+        assert second["loss"] == pytest.approx(first["loss"], rel=1e-3)
+        assert second["train_accuracy"] == pytest.approx(first["train_accuracy"], abs=0.005)
+    assert two["accuracy"] == pytest.approx(one["accuracy"], abs=0.01)
+
+
+def test_a_batch_is_shared_out_whole():
+    images = torch.arange(7)
+    shares = [
+        processes.Processes(rank, 3, torch.device("cpu")).share(images).tolist()
+        for rank in range(3)
+    ]
+    assert sorted(sum(shares, [])) == list(range(7))
+    assert [len(share) for share in shares] == [3, 2, 2]
+
+
+@pytest.mark.parametrize("images, batches", [(64, [32, 32]), (66, [32, 32, 2]), (65, [32, 32])])
+def test_a_last_batch_of_one_image_is_left_out(monkeypatch, images, batches):
+    """Batch normalisation has nothing to compare it with."""
+    monkeypatch.setitem(DATASETS, "few", lambda split: load_digits(split).first(images))
+    sizes, step = [], Run._step
+
+    def note(run, inputs, *rest):
+        sizes.append(len(inputs))
+        return step(run, inputs, *rest)
+
+    monkeypatch.setattr(Run, "_step", note)
+    recipe = short("lenet_modern", batch_size=32)
+    run = Run("few", lambda classes: build_network("lenet_modern", classes), recipe)
+    run.epoch(running.tqdm(disable=True))
+    assert sizes == batches
+
+
 def test_training_works_where_there_is_no_glibc(monkeypatch):
     def missing(name):
         raise OSError(name)
 
-    monkeypatch.setattr(training.ctypes, "CDLL", missing)
-    training.keep_freed_memory()
+    monkeypatch.setattr(processes.ctypes, "CDLL", missing)
+    processes.keep_freed_memory()
 
 
 # --- The command --------------------------------------------------------------------------------
@@ -340,7 +544,7 @@ def test_training_works_where_there_is_no_glibc(monkeypatch):
 
 @pytest.fixture
 def few_by_default(few, monkeypatch):
-    for key in RECIPES:
+    for key in ("lenet5", "lenet_modern"):
         monkeypatch.setitem(RECIPES, key, short(key))
 
 
@@ -352,7 +556,7 @@ def test_the_command_trains_and_tells(few_by_default, tmp_path, capsys):
     record = json.loads((folder / "lenet_modern.json").read_text())
     assert record["recipe"]["limit"] == 50
     assert f"loss {record['log'][0]['loss']:.4f}" in lines[0]
-    assert f"{record['accuracy']:.2%} of the test images right" in lines[3]
+    assert f"{record['accuracy']:.2%} of 100 test images right" in lines[3]
     assert record["sha256"] in lines[4]
 
 
@@ -368,7 +572,8 @@ def test_the_command_trains_and_tells(few_by_default, tmp_path, capsys):
         (["lenet5", "--colour"], "unrecognized arguments: --colour"),
         (["lenet5", "--output", "FILE"], "FILE: not a folder"),
         (["lenet5", "--output", "FILE/below"], "FILE/below"),
-        (["lenet5", "--output", "EMPTY", "--resume"], "lenet5.checkpoint: no checkpoint"),
+        (["lenet5", "--dataset", "cats"], "unknown image set 'cats'; known: digits"),
+        (["small_zfnet", "--data", "NOWHERE"], "NOWHERE"),
         (["lenet5", "--output", "STOPPED"], "lenet5.checkpoint: a run was stopped; --resume or"),
     ],
 )

@@ -1,19 +1,28 @@
-"""Small image sets that ship with the book, and the full MNIST for who wants it.
+"""Small image sets that ship with the book, and larger ones for who has or wants them.
 
-Every file is checked against a SHA-256 written here, so a damaged file is an error and never a
-strange result. ``README.md`` beside this file names sources and licences.
+Every file that ships is checked against a SHA-256 written here, so a damaged file is an error and
+never a strange result. ``README.md`` beside this file names sources and licences.
 """
 
 import hashlib
 import io
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
+from cnnlib.data.cache import data_folder
 from cnnlib.data.download import download_file
+from cnnlib.data.gallery import Photograph, load_gallery
 from cnnlib.data.image_set import ImageSet
+from cnnlib.data.imagenet import imagenet_classes
 from cnnlib.data.mnist import load_mnist, read_idx
+from cnnlib.data.tiny_imagenet import (
+    download_tiny_imagenet,
+    load_book_classes,
+    load_tiny_imagenet,
+)
 
 DIGITS_FILE = Path(__file__).with_name("digits.npz")
 DIGITS_SHA256 = "63b03c3124c288e34a5389b5049f228e0dda2d5077e4d5257fd8b2aef7f1a7de"
@@ -23,10 +32,17 @@ FASHION_SHA256 = "772b53a80ffe7e62fe3b26eaacb64a8933e920cdf33b6a931224574e880559
 __all__ = [
     "DATASETS",
     "ImageSet",
+    "Photograph",
     "download_file",
+    "download_tiny_imagenet",
+    "imagenet_classes",
+    "load_book_classes",
+    "load_dataset",
     "load_digits",
     "load_fashion",
+    "load_gallery",
     "load_mnist",
+    "load_tiny_imagenet",
     "read_idx",
 ]
 
@@ -101,5 +117,30 @@ def _load_split(
         )
 
 
-# Name: what loads a split of it. Training and measuring look image sets up here.
+# Name: what loads a split of it, for the sets that ship.
 DATASETS: dict[str, Callable[[str], ImageSet]] = {"digits": load_digits, "fashion": load_fashion}
+
+
+def load_dataset(name: str, split: str, path: str | Path | None = None) -> ImageSet:
+    """A split of the image set called ``name``. Training and measuring look image sets up here.
+
+    ``name`` is a key of ``DATASETS``; or ``"tiny-imagenet"``, :func:`load_tiny_imagenet` with all
+    classes at ``path``; or ``"tiny-imagenet-N"``, the first N by :func:`load_book_classes`. Without
+    ``path`` that also finds a ``tiny-imagenet-N.zip`` where ``tiny-imagenet-200.zip`` would be.
+
+    Raises ``ValueError`` for another name, for a ``path`` with a set that ships, and if there are
+    fewer than N classes; and whatever the loader raises.
+    """
+    if name in DATASETS:
+        if path is not None:
+            raise ValueError(f"{path}: {name!r} ships with the book and is read from no other file")
+        return DATASETS[name](split)
+    parts = re.fullmatch("tiny-imagenet(?:-([1-9][0-9]*))?", name)
+    if not parts:
+        known = ", ".join([*DATASETS, "tiny-imagenet", "tiny-imagenet-N (N classes)"])
+        raise ValueError(f"unknown image set {name!r}; known: {known}")
+    if not parts[1]:
+        return load_tiny_imagenet(split, path)
+    if path is None and (data_folder() / f"{name}.zip").is_file():
+        path = data_folder() / f"{name}.zip"
+    return load_book_classes(split, int(parts[1]), path)

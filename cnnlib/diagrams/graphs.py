@@ -15,7 +15,7 @@ FACES = {"input": INPUT, "layer": (MUTED, "none"), "join": OUTPUT, "block": HIDD
 SMALLEST = 4  # points: smaller text is refused
 
 
-def draw_graph(layers: Sequence[LayerTrace], ax: Axes | None = None, closed: bool = False) -> Axes:
+def draw_graph(layers: Sequence[LayerTrace], ax: Axes | None = None) -> Axes:
     """Cards from top to bottom, branches side by side, skips as bare lines.
 
     Each card has the layer's name, kind, kernel and stride (``/2``), what is folded in, the
@@ -25,7 +25,7 @@ def draw_graph(layers: Sequence[LayerTrace], ax: Axes | None = None, closed: boo
     With ``ax``, the drawing is scaled to its present size. Raises ``ValueError`` where its text
     would be below 4 points.
     """
-    sheet = arrange(layers, closed)
+    sheet = arrange(layers)
     if ax is None:
         ax = own_axes(sheet.width, sheet.height)
         scale = 1.0
@@ -44,11 +44,13 @@ def draw_graph(layers: Sequence[LayerTrace], ax: Axes | None = None, closed: boo
     return ax
 
 
-def describe_graph(layers: Sequence[LayerTrace], closed: bool = False) -> str:
+def describe_graph(layers: Sequence[LayerTrace]) -> str:
     """What ``draw_graph`` draws, in words: its cards in order, those inside blocks left out."""
     words = [", ".join(card.lines) for card in arrange(layers, closed=True).cards]
-    inside = "" if closed else " Each block is drawn with the layers and branches inside it."
-    return f"The network from top to bottom, card by card: {'; '.join(words)}.{inside}"
+    return (
+        f"The network from top to bottom, card by card: {'; '.join(words)}. "
+        f"Each block is drawn with the layers and branches inside it."
+    )
 
 
 def _centre(ax: Axes, sheet: Arrangement, width: float, height: float) -> None:

@@ -186,11 +186,10 @@ class _CardBox:
     name: str
     kind: str
     times: int = 1
-    least: float = 0
 
     def __post_init__(self) -> None:
         bold, *others = [LETTER * len(line) for line in self.lines]
-        self.width = max(self.least, BOLD * bold + 2 * PAD, max(others, default=0) + 2 * PAD)
+        self.width = max(BOLD * bold + 2 * PAD, max(others, default=0) + 2 * PAD)
         self.left = self.right = self.width / 2
         self.height = LEADING * len(self.lines) + 2 * PAD - 1
 

@@ -1,14 +1,16 @@
 """The networks, one paper to a file, in order of history.
 
 ``MODELS`` maps a key to the constructor that builds the network with fresh weights, at its paper's
-size. ``SMALL`` maps a family to the constructor of its small form, for 64x64 colour images: the
-same parts with other numbers, 0.1 to 3 million parameters.
+size. ``SMALL`` has the small form of every family, for 64x64 colour images: the same parts with
+other numbers, 0.1 to 3 million parameters. Each is called by its constructor's name, such as
+``small_vgg11``, and takes ``num_classes``. ``NETWORKS`` is both together.
 
 The order is that of the first preprint or, where there was none before it, of the paper. A later
 variant stands beside the network it varies.
 """
 
 from collections.abc import Callable
+from inspect import signature
 
 from torch import nn
 
@@ -24,7 +26,7 @@ from cnnlib.models.googlenet import googlenet, small_googlenet
 from cnnlib.models.inception_bn import inception_bn, small_inception_bn
 from cnnlib.models.inception_v3 import inception_v3, small_inception_v3
 from cnnlib.models.inception_v4 import inception_resnet_v2, inception_v4, small_inception_resnet
-from cnnlib.models.lenet import LeNet5, ModernLeNet
+from cnnlib.models.lenet import LeNet5, ModernLeNet, small_lenet
 from cnnlib.models.mobilenet_v1 import mobilenet_v1, small_mobilenet_v1
 from cnnlib.models.mobilenet_v2 import mobilenet_v2, small_mobilenet_v2
 from cnnlib.models.nin import nin, nin_cifar, small_nin
@@ -100,26 +102,47 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
 }
 
 SMALL: dict[str, Callable[..., nn.Module]] = {
-    "alexnet": small_alexnet,
-    "zfnet": small_zfnet,
-    "nin": small_nin,
-    "vgg": small_vgg11,
-    "googlenet": small_googlenet,
-    "inception_bn": small_inception_bn,
-    "inception_v3": small_inception_v3,
-    "resnet": small_resnet18,
-    "inception_v4": small_inception_resnet,
-    "squeezenet": small_squeezenet,
-    "resnet_v2": small_preact_resnet18,
-    "stochastic_depth": small_stochastic_depth,
-    "densenet": small_densenet,
-    "xception": small_xception,
-    "resnext": small_resnext,
-    "mobilenet_v1": small_mobilenet_v1,
-    "shufflenet_v1": small_shufflenet_v1,
-    "senet": small_se_resnet,
-    "mobilenet_v2": small_mobilenet_v2,
-    "shufflenet_v2": small_shufflenet_v2,
+    network.__name__: network
+    for network in (
+        small_lenet,  # 1998
+        small_alexnet,  # 2012
+        small_zfnet,  # 2013
+        small_nin,
+        small_vgg11,  # 2014
+        small_googlenet,
+        small_inception_bn,  # 2015
+        small_inception_v3,
+        small_resnet18,
+        small_inception_resnet,  # 2016
+        small_squeezenet,
+        small_preact_resnet18,
+        small_stochastic_depth,
+        small_densenet,
+        small_xception,
+        small_resnext,
+        small_mobilenet_v1,  # 2017
+        small_shufflenet_v1,
+        small_se_resnet,
+        small_mobilenet_v2,  # 2018
+        small_shufflenet_v2,
+    )
 }
 
-__all__ = ["MODELS", "SMALL", "LeNet5", "ModernLeNet"]
+NETWORKS: dict[str, Callable[..., nn.Module]] = MODELS | SMALL
+
+
+def build_network(key: str, num_classes: int, **options) -> nn.Module:
+    """Network ``key`` with fresh weights and so many outputs.
+
+    LeNet-5 has the ten that its targets are drawn for, whatever ``num_classes`` says.
+    Raises ``ValueError`` for an unknown key.
+    """
+    if key not in NETWORKS:
+        raise ValueError(f"unknown key {key!r}; known: {', '.join(NETWORKS)}")
+    network = NETWORKS[key]
+    if "num_classes" in signature(network).parameters:
+        options["num_classes"] = num_classes
+    return network(**options)
+
+
+__all__ = ["MODELS", "NETWORKS", "SMALL", "LeNet5", "ModernLeNet", "build_network"]

@@ -164,14 +164,12 @@ def alexnet_one_column(num_classes: int = 1000) -> AlexNetOneColumn:
     return AlexNetOneColumn(num_classes)
 
 
-def small_alexnet(num_classes: int = 40) -> AlexNetOneColumn:
+def small_alexnet(num_classes: int = 40, **options) -> AlexNetOneColumn:
     """AlexNet for 64x64: a 5x5 first layer with stride 2, half the kernels, 512 hidden units."""
     return AlexNetOneColumn(
         num_classes,
         widths=(48, 96, 160, 128, 128),
-        kernel1=5,
-        stride1=2,
-        padding1=1,
+        **{"kernel1": 5, "stride1": 2, "padding1": 1, **options},
         hidden=512,
         grid=3,
     )

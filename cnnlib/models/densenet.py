@@ -56,8 +56,8 @@ class DenseNet(nn.Module):
     """``depths`` says how many dense layers each block has (Table 1).
 
     Input (N, 3, H, W), 224x224 in the paper; returns logits (N, num_classes). ``stem`` is "7x7"
-    with pooling, or "3x3" for small images. Raises ``ValueError`` for another stem, or a
-    compression outside (0, 1].
+    with pooling, or "3x3" for small images, or "3x3/2", the same with stride 2. Raises
+    ``ValueError`` for another stem, or a compression outside (0, 1].
     """
 
     def __init__(
@@ -70,8 +70,8 @@ class DenseNet(nn.Module):
         stem: str = "7x7",
     ) -> None:
         super().__init__()
-        if stem not in ("7x7", "3x3"):
-            raise ValueError(f"stem={stem!r}: expected '7x7' or '3x3'")
+        if stem not in ("7x7", "3x3", "3x3/2"):
+            raise ValueError(f"stem={stem!r}: expected '7x7', '3x3' or '3x3/2'")
         if not 0 < compression <= 1:
             raise ValueError(f"compression={compression}: expected more than 0 and at most 1")
         channels = 2 * growth_rate
@@ -82,7 +82,10 @@ class DenseNet(nn.Module):
             parts["relu0"] = nn.ReLU()
             parts["pool0"] = nn.MaxPool2d(kernel_size=3, stride=2, padding=1)
         else:
-            parts["conv0"] = nn.Conv2d(3, channels, kernel_size=3, padding=1, bias=False)
+            stride = 2 if stem == "3x3/2" else 1
+            parts["conv0"] = nn.Conv2d(
+                3, channels, kernel_size=3, stride=stride, padding=1, bias=False
+            )
         for number, depth in enumerate(depths, start=1):
             block = OrderedDict()
             for layer in range(1, depth + 1):
@@ -125,5 +128,5 @@ def densenet161(num_classes: int = 1000) -> DenseNet:
 
 
 def small_densenet(num_classes: int = 40) -> DenseNet:
-    """DenseNet-BC for 64x64: four blocks of four layers, growth rate 24, a 3x3 stem."""
-    return DenseNet((4, 4, 4, 4), 24, num_classes, stem="3x3")
+    """DenseNet-BC for 64x64: four blocks of four layers, growth rate 24, a 3x3/2 stem."""
+    return DenseNet((4, 4, 4, 4), 24, num_classes, stem="3x3/2")

@@ -134,8 +134,9 @@ class GoogLeNet(nn.Module):
     training with ``aux``, :class:`Outputs`.
 
     ``modules`` are rows like Table 1's: the figures after "inception" tell the stages apart, and a
-    pooling stands between stages. ``small_stem`` is one 3x3 of 64 channels and a pooling, without
-    response normalisation, for 64x64 images. ``aux_hidden`` is the width of the heads' fc1.
+    pooling stands between stages. ``stem`` is "7x7", the paper's, or for small images
+    "3x3" (one convolution of 64 channels and a pooling, no response normalisation) and "3x3/2" (the
+    same with stride 2). ``aux_hidden`` is the width of the heads' fc1.
 
     Raises ``ValueError`` for a ``large_kernel`` other than 5 and 3, or for ``aux`` without the
     modules that the heads read.
@@ -150,12 +151,14 @@ class GoogLeNet(nn.Module):
         large_kernel: int = 5,
         reduce: bool = True,
         modules: dict[str, tuple[int, ...]] = MODULES,
-        small_stem: bool = False,
+        stem: str = "7x7",
         aux_hidden: int = 1024,
     ) -> None:
         super().__init__()
         if large_kernel not in (3, 5):
             raise ValueError(f"large_kernel={large_kernel}: expected 5, or torchvision's 3")
+        if stem not in ("7x7", "3x3", "3x3/2"):
+            raise ValueError(f"stem={stem!r}: expected '7x7', '3x3' or '3x3/2'")
         if aux and not {"inception4a", "inception4d"} <= set(modules):
             raise ValueError(
                 f"aux=True: expected inception4a and inception4d among {', '.join(modules)}"
@@ -168,20 +171,21 @@ class GoogLeNet(nn.Module):
                 return nn.Identity()
             return nn.LocalResponseNorm(size=5, alpha=1e-4, beta=0.75)
 
-        stem = OrderedDict()
-        if small_stem:
+        parts = OrderedDict()
+        if stem != "7x7":
             channels = 64
-            stem["conv1"] = conv(3, channels, 3, padding=1, **norm)
+            stride = 2 if stem == "3x3/2" else 1
+            parts["conv1"] = conv(3, channels, 3, stride=stride, padding=1, **norm)
         else:
             channels = 192
-            stem["conv1"] = conv(3, 64, 7, stride=2, padding=3, **norm)
-            stem["pool1"] = nn.MaxPool2d(kernel_size=3, stride=2, ceil_mode=True)
-            stem["norm1"] = response_norm()
-            stem["reduce2"] = conv(64, 64, 1, **norm)
-            stem["conv2"] = conv(64, channels, 3, padding=1, **norm)
-            stem["norm2"] = response_norm()
-        stem["pool2"] = nn.MaxPool2d(kernel_size=3, stride=2, ceil_mode=True)
-        self.stem = nn.Sequential(stem)
+            parts["conv1"] = conv(3, 64, 7, stride=2, padding=3, **norm)
+            parts["pool1"] = nn.MaxPool2d(kernel_size=3, stride=2, ceil_mode=True)
+            parts["norm1"] = response_norm()
+            parts["reduce2"] = conv(64, 64, 1, **norm)
+            parts["conv2"] = conv(64, channels, 3, padding=1, **norm)
+            parts["norm2"] = response_norm()
+        parts["pool2"] = nn.MaxPool2d(kernel_size=3, stride=2, ceil_mode=True)
+        self.stem = nn.Sequential(parts)
         self.order = []
         stage = None
         for name, numbers in modules.items():
@@ -201,7 +205,9 @@ class GoogLeNet(nn.Module):
                 AuxiliaryHead(
                     self.get_submodule(name).out_channels,
                     num_classes,
-                    nn.AdaptiveAvgPool2d(4) if as_torchvision else nn.AvgPool2d(5, stride=3),
+                    nn.AdaptiveAvgPool2d(4)
+                    if as_torchvision or stem != "7x7"
+                    else nn.AvgPool2d(5, stride=3),
                     hidden=aux_hidden,
                     **norm,
                 )
@@ -234,10 +240,14 @@ def googlenet(num_classes: int = 1000, **options) -> GoogLeNet:
     return GoogLeNet(num_classes, **options)
 
 
-def small_googlenet(num_classes: int = 40) -> GoogLeNet:
-    """GoogLeNet for 64x64: a 3x3 stem, and six of the nine modules at half their channels."""
+def small_googlenet(num_classes: int = 40, *, share: float = 0.5, **options) -> GoogLeNet:
+    """GoogLeNet for 64x64: a 3x3/2 stem, and six of the nine modules at half their channels.
+
+    Its auxiliary heads pool to 4x4 whatever the grid, and have 256 hidden units. ``share`` is what
+    is left of Table 1's channels.
+    """
     names = (
         "inception3a", "inception3b", "inception4a", "inception4d", "inception4e", "inception5b",
     )  # fmt: skip
-    modules = {name: tuple(number // 2 for number in MODULES[name]) for name in names}
-    return GoogLeNet(num_classes, modules=modules, small_stem=True)
+    modules = {name: tuple(int(number * share) for number in MODULES[name]) for name in names}
+    return GoogLeNet(num_classes, modules=modules, stem="3x3/2", aux_hidden=256, **options)

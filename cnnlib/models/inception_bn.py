@@ -108,7 +108,7 @@ MODULES = {
 class InceptionBNNet(nn.Module):
     """Fig. 5. Input (N, 3, H, W), 224x224 in the paper; returns logits (N, num_classes).
 
-    ``small_stem`` begins with one 3x3 of 64 channels and a pooling, for 64x64 images.
+    ``stem`` is "7x7", the paper's, or for small images "3x3" (64 channels) and "3x3/2" (stride 2).
     """
 
     def __init__(
@@ -116,22 +116,25 @@ class InceptionBNNet(nn.Module):
         num_classes: int = 1000,
         *,
         modules: dict[str, tuple] = MODULES,
-        small_stem: bool = False,
+        stem: str = "7x7",
     ) -> None:
         super().__init__()
-        if small_stem:
+        if stem not in ("7x7", "3x3", "3x3/2"):
+            raise ValueError(f"stem={stem!r}: expected '7x7', '3x3' or '3x3/2'")
+        if stem != "7x7":
             channels = 64
-            stem = OrderedDict(conv1=Conv(3, channels, 3))
+            stride = 2 if stem == "3x3/2" else 1
+            parts = OrderedDict(conv1=Conv(3, channels, 3, stride=stride))
         else:
             channels = 192
-            stem = OrderedDict(
+            parts = OrderedDict(
                 conv1=Conv(3, 64, 7, stride=2),
                 pool1=nn.MaxPool2d(kernel_size=3, stride=2, padding=1),
                 reduce2=Conv(64, 64, 1),
                 conv2=Conv(64, channels, 3),
             )
-        stem["pool2"] = nn.MaxPool2d(kernel_size=3, stride=2, padding=1)
-        self.stem = nn.Sequential(stem)
+        parts["pool2"] = nn.MaxPool2d(kernel_size=3, stride=2, padding=1)
+        self.stem = nn.Sequential(parts)
         built = OrderedDict()
         for name, numbers in modules.items():
             built[name] = InceptionBN(channels, *numbers)
@@ -153,15 +156,15 @@ def inception_bn(num_classes: int = 1000) -> InceptionBNNet:
 
 
 def small_inception_bn(num_classes: int = 40) -> InceptionBNNet:
-    """BN-Inception for 64x64: a 3x3 stem, six of the ten modules, half their channels."""
+    """BN-Inception for 64x64: a 3x3/2 stem, six of ten modules, two fifths of their channels."""
 
-    def half(value):
+    def fewer(value):
         if isinstance(value, tuple):
-            return tuple(half(part) for part in value)
-        return value // 2 if isinstance(value, int) else value
+            return tuple(fewer(part) for part in value)
+        return 2 * value // 5 if isinstance(value, int) else value
 
     names = (
         "inception3a", "inception3b", "inception3c", "inception4a", "inception4e", "inception5b",
     )  # fmt: skip
-    modules = {name: half(MODULES[name]) for name in names}
-    return InceptionBNNet(num_classes, modules=modules, small_stem=True)
+    modules = {name: fewer(MODULES[name]) for name in names}
+    return InceptionBNNet(num_classes, modules=modules, stem="3x3/2")

@@ -244,12 +244,12 @@ class InceptionV3(nn.Module):
 
 
 class SmallInceptionV3(nn.Module):
-    """One module of each kind behind a 3x3 stem, on maps of 32, 16 and 8."""
+    """One module of each kind behind a 3x3 stem, on maps of 16, 8 and 4."""
 
     def __init__(self, num_classes: int) -> None:
         super().__init__()
         self.stem = chain(
-            conv1=Conv(3, 32, 3, padding=1),
+            conv1=Conv(3, 32, 3, stride=2, padding=1),
             conv2=Conv(32, 64, 3, padding=1),
             pool1=nn.MaxPool2d(kernel_size=3, stride=2, padding=1),
         )
@@ -264,9 +264,9 @@ class SmallInceptionV3(nn.Module):
         he_normal_(self)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.inception5b(self.stem(x))  # (N, 128, 32, 32)
-        x = self.inception6b(self.inception6a(x))  # (N, 288, 16, 16)
-        x = self.inception7b(self.inception7a(x))  # (N, 512, 8, 8)
+        x = self.inception5b(self.stem(x))  # (N, 128, 16, 16)
+        x = self.inception6b(self.inception6a(x))  # (N, 288, 8, 8)
+        x = self.inception7b(self.inception7a(x))  # (N, 512, 4, 4)
         return self.fc(self.flatten(self.pool(x)))
 
 

@@ -211,24 +211,30 @@ def block35(channels: int, scale: float = 0.17) -> ResidualInception:
     return ResidualInception(channels, branches, 128, scale)
 
 
-def block17(channels: int, scale: float = 0.10) -> ResidualInception:
-    """Inception-ResNet-B (Fig. 17)."""
+def block17(channels: int, scale: float = 0.10, unit: int = 32) -> ResidualInception:
+    """Inception-ResNet-B (Fig. 17); its channels are 4, 5 and 6 times ``unit``."""
+    four, five, six = (times * unit for times in (4, 5, 6))
     branches = Branches(
-        branch1=Conv(channels, 192, 1),
-        branch7=chain(reduce=Conv(channels, 128, 1), row=row(128, 160), column=column(160, 192)),
-    )
-    return ResidualInception(channels, branches, 384, scale)
-
-
-def block8(channels: int, scale: float = 0.20, active: bool = True) -> ResidualInception:
-    """Inception-ResNet-C (Fig. 19)."""
-    branches = Branches(
-        branch1=Conv(channels, 192, 1),
-        branch3=chain(
-            reduce=Conv(channels, 192, 1), row=row(192, 224, 3), column=column(224, 256, 3)
+        branch1=Conv(channels, six, 1),
+        branch7=chain(
+            reduce=Conv(channels, four, 1), row=row(four, five), column=column(five, six)
         ),
     )
-    return ResidualInception(channels, branches, 448, scale, active)
+    return ResidualInception(channels, branches, 2 * six, scale)
+
+
+def block8(
+    channels: int, scale: float = 0.20, active: bool = True, unit: int = 32
+) -> ResidualInception:
+    """Inception-ResNet-C (Fig. 19); its channels are 6, 7 and 8 times ``unit``."""
+    six, seven, eight = (times * unit for times in (6, 7, 8))
+    branches = Branches(
+        branch1=Conv(channels, six, 1),
+        branch3=chain(
+            reduce=Conv(channels, six, 1), row=row(six, seven, 3), column=column(seven, eight, 3)
+        ),
+    )
+    return ResidualInception(channels, branches, six + eight, scale, active)
 
 
 class InceptionResNetV2(nn.Module):
@@ -294,23 +300,23 @@ class InceptionResNetV2(nn.Module):
 
 
 class SmallInceptionResNet(nn.Module):
-    """Blocks of the three kinds behind a 3x3 stem, on maps of 32, 15 and 7."""
+    """Blocks of the three kinds behind a 3x3 stem, on maps of 16, 7 and 3."""
 
     def __init__(self, num_classes: int) -> None:
         super().__init__()
         self.features = chain(
             stem=chain(
-                conv1=Conv(3, 32, 3, padding=1),
+                conv1=Conv(3, 32, 3, stride=2, padding=1),
                 conv2=Conv(32, 64, 3, padding=1),
                 pool1=nn.MaxPool2d(kernel_size=3, stride=2, padding=1),
             ),
             block35_1=block35(64),
             block35_2=block35(64),
             mixed6a=reduction_a(64, 32, 48, 64, 96),
-            block17_1=block17(224),
-            block17_2=block17(224),
+            block17_1=block17(224, unit=16),
+            block17_2=block17(224, unit=16),
             mixed7a=reduction_a(224, 64, 64, 96, 128),
-            block8_1=block8(448),
+            block8_1=block8(448, unit=16),
         )
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.flatten = nn.Flatten()
@@ -318,7 +324,7 @@ class SmallInceptionResNet(nn.Module):
         he_normal_(self)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.features(x)  # (N, 448, 7, 7)
+        x = self.features(x)  # (N, 448, 3, 3)
         return self.fc(self.flatten(self.pool(x)))  # (N, num_classes)
 
 
@@ -331,5 +337,5 @@ def inception_resnet_v2(num_classes: int = 1000) -> InceptionResNetV2:
 
 
 def small_inception_resnet(num_classes: int = 40) -> SmallInceptionResNet:
-    """Inception-ResNet v2's blocks for 64x64: two, two and one of them."""
+    """Inception-ResNet v2's blocks for 64x64: two, two, one; the last three half as wide."""
     return SmallInceptionResNet(num_classes)

@@ -106,19 +106,21 @@ class ModernLeNet(nn.Module):
 
     Input (N, 1, 32, 32), scaled as LeNet-5's. Returns logits (N, num_classes). With ten classes
     it has 61,706 parameters: C3 reads all maps (900 kernel weights more), the pools have none, and
-    the output is trained.
+    the output is trained. Other inputs, (N, in_channels, size, size), give fc3 another grid to
+    read.
     """
 
-    def __init__(self, num_classes: int = 10) -> None:
+    def __init__(self, num_classes: int = 10, *, in_channels: int = 1, size: int = 32) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(1, 6, kernel_size=5)
+        grid = ((size - 4) // 2 - 4) // 2
+        self.conv1 = nn.Conv2d(in_channels, 6, kernel_size=5)
         self.relu1 = nn.ReLU()
         self.pool1 = nn.MaxPool2d(2)
         self.conv2 = nn.Conv2d(6, 16, kernel_size=5)
         self.relu2 = nn.ReLU()
         self.pool2 = nn.MaxPool2d(2)
         self.flatten = nn.Flatten()
-        self.fc3 = nn.Linear(16 * 5 * 5, 120)
+        self.fc3 = nn.Linear(16 * grid * grid, 120)
         self.relu3 = nn.ReLU()
         self.fc4 = nn.Linear(120, 84)
         self.relu4 = nn.ReLU()
@@ -130,3 +132,8 @@ class ModernLeNet(nn.Module):
         x = self.relu3(self.fc3(self.flatten(x)))  # (N, 120)
         x = self.relu4(self.fc4(x))  # (N, 84)
         return self.fc5(x)  # (N, num_classes)
+
+
+def small_lenet(num_classes: int = 40) -> ModernLeNet:
+    """The modern LeNet for 64x64 colour images: the same maps and units, fc3 reads a 13x13 grid."""
+    return ModernLeNet(num_classes, in_channels=3, size=64)

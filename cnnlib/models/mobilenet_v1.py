@@ -46,12 +46,28 @@ class SeparableConv(nn.Sequential):
         )  # fmt: skip
 
 
+class DenseConv(nn.Sequential):
+    """What it replaces: a 3x3 over all channels at once (Fig. 2a), with normalisation and ReLU."""
+
+    def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
+        super().__init__(
+            OrderedDict(
+                conv=nn.Conv2d(
+                    in_channels, out_channels, kernel_size=3, stride=stride, padding=1, bias=False
+                ),
+                bn=nn.BatchNorm2d(out_channels),
+                relu=nn.ReLU(),
+            )
+        )
+
+
 class MobileNetV1(nn.Module):
     """``width`` is the paper's alpha: 1, 0.75, 0.5 or 0.25 of the channels everywhere.
 
     Input (N, 3, H, W), 224x224 in the paper; returns logits (N, num_classes). ``layers`` are
-    (channels, stride) of the separable layers. Raises ``ValueError`` for a width that leaves the
-    first layer no channel.
+    (channels, stride) of the separable layers; ``separable=False`` makes them full convolutions,
+    for the comparison of Table 4. Raises ``ValueError`` for a width that leaves the first layer no
+    channel.
     """
 
     def __init__(
@@ -61,6 +77,7 @@ class MobileNetV1(nn.Module):
         width: float = 1.0,
         first: tuple[int, int] = (32, 2),
         layers: tuple[tuple[int, int], ...] = LAYERS,
+        separable: bool = True,
     ) -> None:
         super().__init__()
         channels = int(first[0] * width)
@@ -71,11 +88,12 @@ class MobileNetV1(nn.Module):
         self.conv1 = nn.Conv2d(3, channels, kernel_size=3, stride=first[1], padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(channels)
         self.relu1 = nn.ReLU()
-        separable = OrderedDict()
+        convolution = SeparableConv if separable else DenseConv
+        blocks = OrderedDict()
         for number, (out_channels, stride) in enumerate(layers, start=2):
-            separable[f"conv{number}"] = SeparableConv(channels, int(out_channels * width), stride)
+            blocks[f"conv{number}"] = convolution(channels, int(out_channels * width), stride)
             channels = int(out_channels * width)
-        self.separable = nn.Sequential(separable)
+        self.separable = nn.Sequential(blocks)
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.flatten = nn.Flatten()
         self.fc = nn.Linear(channels, num_classes)
@@ -91,7 +109,8 @@ def mobilenet_v1(num_classes: int = 1000, **options) -> MobileNetV1:
     return MobileNetV1(num_classes, **options)
 
 
-def small_mobilenet_v1(num_classes: int = 40) -> MobileNetV1:
+def small_mobilenet_v1(num_classes: int = 40, **options) -> MobileNetV1:
     """MobileNet v1 for 64x64: the first layer keeps the size; half the width, nine layers."""
     layers = LAYERS[:6] + LAYERS[6:8] + LAYERS[12:]
-    return MobileNetV1(num_classes, width=0.5, first=(64, 1), layers=layers)
+    options = {"width": 0.5, "first": (64, 1), **options}
+    return MobileNetV1(num_classes, layers=layers, **options)

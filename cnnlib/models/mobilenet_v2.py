@@ -109,8 +109,8 @@ def mobilenet_v2(num_classes: int = 1000, **options) -> MobileNetV2:
 
 
 def small_mobilenet_v2(num_classes: int = 40) -> MobileNetV2:
-    """MobileNet v2 for 64x64: one stride and five blocks fewer, and 512 channels at the end."""
+    """MobileNet v2 for 64x64: one stride and three blocks fewer, and 512 channels at the end."""
     table = (
-        (1, 16, 1, 1), (6, 24, 2, 1), (6, 32, 3, 2), (6, 64, 3, 2), (6, 96, 2, 1), (6, 128, 1, 2),
+        (1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 3, 2), (6, 96, 2, 1), (6, 128, 1, 1),
     )  # fmt: skip
     return MobileNetV2(num_classes, table=table, last=512)

@@ -86,7 +86,8 @@ class Bottleneck(nn.Module):
 
 
 class ResNet(nn.Module):
-    """The networks of Table 1 and, with ``stem="3x3"``, those of section 4.2 for small images.
+    """The networks of Table 1 and, with ``stem="3x3"``, those of section 4.2 for small images
+    (``"3x3/2"`` is that stem with stride 2).
 
     ``depths`` says how many blocks each stage has, ``widths`` their inner channels. Input (N, 3,
     H, W); the paper's is 224x224, or 32x32 with the small stem. Returns logits (N, num_classes).
@@ -110,7 +111,7 @@ class ResNet(nn.Module):
         super().__init__()
         for name, value, known in (
             ("shortcut", shortcut, ("A", "B", "C")),
-            ("stem", stem, ("7x7", "3x3")),
+            ("stem", stem, ("7x7", "3x3", "3x3/2")),
             ("stride_in", stride_in, ("1x1", "3x3")),
         ):
             if value not in known:
@@ -123,7 +124,8 @@ class ResNet(nn.Module):
             self.conv1 = nn.Conv2d(3, channels, kernel_size=7, stride=2, padding=3, bias=False)
             self.pool1 = nn.MaxPool2d(kernel_size=3, stride=2, padding=1)
         else:
-            self.conv1 = nn.Conv2d(3, channels, kernel_size=3, padding=1, bias=False)
+            stride = 2 if stem == "3x3/2" else 1
+            self.conv1 = nn.Conv2d(3, channels, kernel_size=3, stride=stride, padding=1, bias=False)
             self.pool1 = None
         self.bn1 = nn.BatchNorm2d(channels)
         self.relu1 = nn.ReLU()
@@ -195,10 +197,10 @@ def resnet_cifar(depth: int, num_classes: int = 10, **options) -> ResNet:
     if depth < 8 or (depth - 2) % 6:
         raise ValueError(f"depth={depth}: expected 6n + 2, as 20, 32, 44, 56 or 110")
     blocks = 3 * [(depth - 2) // 6]
-    options = {"shortcut": "A", **options}
-    return ResNet(BasicBlock, blocks, (16, 32, 64), num_classes, stem="3x3", **options)
+    options = {"shortcut": "A", "stem": "3x3", **options}
+    return ResNet(BasicBlock, blocks, (16, 32, 64), num_classes, **options)
 
 
 def small_resnet18(num_classes: int = 40) -> ResNet:
-    """ResNet-18 for 64x64: a 3x3 stem without pooling, four stages down to 8x8, half as wide."""
-    return ResNet(BasicBlock, (2, 2, 2, 2), (32, 64, 128, 256), num_classes, stem="3x3")
+    """ResNet-18 for 64x64: a 3x3 stem with stride 2, a quarter as wide; ends on 4x4."""
+    return ResNet(BasicBlock, (2, 2, 2, 2), (16, 32, 64, 128), num_classes, stem="3x3/2")

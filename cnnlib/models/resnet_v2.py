@@ -87,8 +87,8 @@ class PreActResNet(nn.Module):
     """ResNet with pre-activation blocks.
 
     Input (N, 3, H, W), returns logits (N, num_classes). ``stem`` is "7x7" with pooling, for
-    224x224, or "3x3" for small images. Raises ``ValueError`` for another stem or place of the
-    stride, or for depths and widths of different lengths.
+    224x224, or "3x3" for small images, or "3x3/2", the same with stride 2. Raises ``ValueError``
+    for another stem or place of the stride, or for depths and widths of different lengths.
     """
 
     def __init__(
@@ -102,8 +102,8 @@ class PreActResNet(nn.Module):
         stride_in: str = "1x1",
     ) -> None:
         super().__init__()
-        if stem not in ("7x7", "3x3"):
-            raise ValueError(f"stem={stem!r}: expected '7x7' or '3x3'")
+        if stem not in ("7x7", "3x3", "3x3/2"):
+            raise ValueError(f"stem={stem!r}: expected '7x7', '3x3' or '3x3/2'")
         if stride_in not in ("1x1", "3x3"):
             raise ValueError(f"stride_in={stride_in!r}: expected '1x1' or '3x3'")
         if len(depths) != len(widths):
@@ -113,7 +113,8 @@ class PreActResNet(nn.Module):
             self.conv1 = nn.Conv2d(3, channels, kernel_size=7, stride=2, padding=3, bias=False)
             self.pool1 = nn.MaxPool2d(kernel_size=3, stride=2, padding=1)
         else:
-            self.conv1 = nn.Conv2d(3, channels, kernel_size=3, padding=1, bias=False)
+            stride = 2 if stem == "3x3/2" else 1
+            self.conv1 = nn.Conv2d(3, channels, kernel_size=3, stride=stride, padding=1, bias=False)
             self.pool1 = None
         self.stages = []
         for stage, (depth, width) in enumerate(zip(depths, widths, strict=True), start=2):
@@ -166,5 +167,7 @@ def preact_resnet_cifar(depth: int, num_classes: int = 10, **options) -> PreActR
 
 
 def small_preact_resnet18(num_classes: int = 40) -> PreActResNet:
-    """Pre-activation ResNet-18 for 64x64: a 3x3 stem without pooling, half as wide."""
-    return PreActResNet(PreActBasicBlock, (2, 2, 2, 2), (32, 64, 128, 256), num_classes, stem="3x3")
+    """Pre-activation ResNet-18 for 64x64: a 3x3 stem with stride 2, a quarter as wide."""
+    return PreActResNet(
+        PreActBasicBlock, (2, 2, 2, 2), (16, 32, 64, 128), num_classes, stem="3x3/2"
+    )

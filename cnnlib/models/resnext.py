@@ -121,7 +121,8 @@ class ResNeXt(nn.Module):
     """The networks of Table 1: ``cardinality`` paths of ``base_width`` channels in stage conv2.
 
     Input (N, 3, H, W), returns logits (N, num_classes). Widths double from stage to stage.
-    Raises ``ValueError`` for a form other than a, b, c, or another stem than "7x7" and "3x3".
+    Raises ``ValueError`` for a form other than a, b, c, or another stem than "7x7", "3x3" and
+    "3x3/2" (stride 2).
     """
 
     forms = FORMS
@@ -140,14 +141,15 @@ class ResNeXt(nn.Module):
         super().__init__()
         if form not in self.forms:
             raise ValueError(f"form={form!r}: expected one of {', '.join(self.forms)}")
-        if stem not in ("7x7", "3x3"):
-            raise ValueError(f"stem={stem!r}: expected '7x7' or '3x3'")
+        if stem not in ("7x7", "3x3", "3x3/2"):
+            raise ValueError(f"stem={stem!r}: expected '7x7', '3x3' or '3x3/2'")
         channels = out_channels // 4
         if stem == "7x7":
             self.conv1 = nn.Conv2d(3, channels, kernel_size=7, stride=2, padding=3, bias=False)
             self.pool1 = nn.MaxPool2d(kernel_size=3, stride=2, padding=1)
         else:
-            self.conv1 = nn.Conv2d(3, channels, kernel_size=3, padding=1, bias=False)
+            stride = 2 if stem == "3x3/2" else 1
+            self.conv1 = nn.Conv2d(3, channels, kernel_size=3, stride=stride, padding=1, bias=False)
             self.pool1 = None
         self.bn1 = nn.BatchNorm2d(channels)
         self.relu1 = nn.ReLU()
@@ -218,5 +220,5 @@ def resnext101_32x4d(num_classes: int = 1000, **options) -> ResNeXt:
 
 
 def small_resnext(num_classes: int = 40) -> ResNeXt:
-    """ResNeXt for 64x64: eight paths of six channels, two blocks a stage, a 3x3 stem."""
-    return ResNeXt((2, 2, 2, 2), 8, 6, num_classes, out_channels=96, stem="3x3")
+    """ResNeXt for 64x64: eight paths of four channels, two blocks a stage, a 3x3/2 stem."""
+    return ResNeXt((2, 2, 2, 2), 8, 4, num_classes, out_channels=64, stem="3x3/2")

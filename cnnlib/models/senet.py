@@ -84,5 +84,5 @@ def se_resnext50_32x4d(num_classes: int = 1000) -> SEResNeXt:
 
 
 def small_se_resnet(num_classes: int = 40) -> SEResNet:
-    """SE-ResNet for 64x64: two bottlenecks a stage, a third of the width, a 3x3 stem."""
-    return SEResNet((2, 2, 2, 2), (24, 48, 96, 192), num_classes, stem="3x3")
+    """SE-ResNet for 64x64: two bottlenecks a stage, a quarter of the width, a 3x3/2 stem."""
+    return SEResNet((2, 2, 2, 2), (16, 32, 64, 128), num_classes, stem="3x3/2")

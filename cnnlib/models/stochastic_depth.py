@@ -40,7 +40,7 @@ class DroppingBlock(BasicBlock):
 class StochasticDepthResNet(ResNet):
     """ResNet whose blocks survive with the linear schedule of equation 4.
 
-    Input (N, 3, H, W), returns logits (N, num_classes). ``shortcut`` is ResNet's A, B or C.
+    Input (N, 3, H, W), returns logits (N, num_classes). ``shortcut`` and ``stem`` are ResNet's.
     Raises ``ValueError`` for a ``last_survival`` outside (0, 1].
     """
 
@@ -52,8 +52,9 @@ class StochasticDepthResNet(ResNet):
         *,
         last_survival: float = 0.5,
         shortcut: str = "A",
+        stem: str = "3x3",
     ) -> None:
-        super().__init__(DroppingBlock, depths, widths, num_classes, shortcut=shortcut, stem="3x3")
+        super().__init__(DroppingBlock, depths, widths, num_classes, shortcut=shortcut, stem=stem)
         layers = [module for module in self.modules() if isinstance(module, StochasticDepth)]
         for number, layer in enumerate(layers, start=1):
             survival = 1 - number / len(layers) * (1 - last_survival)
@@ -66,5 +67,5 @@ def stochastic_depth110(num_classes: int = 10, **options) -> StochasticDepthResN
 
 
 def small_stochastic_depth(num_classes: int = 40) -> StochasticDepthResNet:
-    """ResNet-18's stages for 64x64, half as wide, with the paper's schedule."""
-    return StochasticDepthResNet((2, 2, 2, 2), (32, 64, 128, 256), num_classes)
+    """ResNet-18's stages for 64x64, a quarter as wide, with the paper's schedule."""
+    return StochasticDepthResNet((2, 2, 2, 2), (16, 32, 64, 128), num_classes, stem="3x3/2")

@@ -18,7 +18,8 @@ Where we differ from the paper:
 from torch import Tensor, nn
 
 # Table 1. A number is a 3x3 convolution with so many channels, "1x1" makes the number behind it a
-# 1x1 convolution, "M" is a 2x2 max pooling, "L" response normalisation.
+# 1x1 convolution (and so for other odd sizes, such as the 7x7 of section 2.3), "M" is a 2x2 max
+# pooling, "L" response normalisation.
 CONFIGURATIONS = {
     "A": "64 M 128 M 256 256 M 512 512 M 512 512 M",
     "A-LRN": "64 L M 128 M 256 256 M 512 512 M 512 512 M",
@@ -27,6 +28,7 @@ CONFIGURATIONS = {
     "D": "64 64 M 128 128 M 256 256 256 M 512 512 512 M 512 512 512 M",
     "E": "64 64 M 128 128 M 256 256 256 256 M 512 512 512 512 M 512 512 512 512 M",
 }
+SIZES = {f"{size}x{size}": size for size in (1, 3, 5, 7, 9, 11)}
 
 
 class VGG(nn.Module):
@@ -50,10 +52,10 @@ class VGG(nn.Module):
     ) -> None:
         super().__init__()
         words = CONFIGURATIONS.get(configuration, configuration).split()
-        if not words or not all(word in ("M", "L", "1x1") or word.isdigit() for word in words):
+        if not words or not all(word in ("M", "L", *SIZES) or word.isdigit() for word in words):
             raise ValueError(
                 f"configuration={configuration!r}: expected one of {', '.join(CONFIGURATIONS)}, "
-                "or numbers, M, L and 1x1"
+                f"or numbers, M, L and {', '.join(SIZES)}"
             )
         self.features = nn.Sequential()
         channels, block, number, kernel_size = 3, 1, 1, 3
@@ -64,8 +66,8 @@ class VGG(nn.Module):
             elif word == "L":
                 norm = nn.LocalResponseNorm(size=5, alpha=5e-4, beta=0.75, k=2.0)
                 self.features.add_module(f"norm{block}", norm)
-            elif word == "1x1":
-                kernel_size = 1
+            elif word in SIZES:
+                kernel_size = SIZES[word]
             else:
                 place = f"{block}_{number}"
                 conv = nn.Conv2d(channels, int(word), kernel_size, padding=kernel_size // 2)
@@ -117,6 +119,7 @@ def vgg19(num_classes: int = 1000, **options) -> VGG:
     return VGG("E", num_classes, **options)
 
 
-def small_vgg11(num_classes: int = 40) -> VGG:
+def small_vgg11(num_classes: int = 40, **options) -> VGG:
     """VGG-11 for 64x64: a third to a half of the kernels, a 2x2 grid, 256 hidden units."""
-    return VGG("24 M 48 M 96 96 M 192 192 M 192 192 M", num_classes, hidden=256, grid=2)
+    configuration = "24 M 48 M 96 96 M 192 192 M 192 192 M"
+    return VGG(configuration, num_classes, hidden=256, grid=2, **options)

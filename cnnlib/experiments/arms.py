@@ -1,0 +1,240 @@
+"""What is compared with what: the experiments, in the order of their chapters."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+
+from torch import nn
+
+from cnnlib.experiments.experiment import Arm, Experiment
+from cnnlib.experiments.measures import (
+    measure_dropped_blocks,
+    measure_first_layer,
+    measure_gates,
+    measure_gradients,
+)
+from cnnlib.models import SMALL, build_network
+from cnnlib.models.alexnet import small_alexnet
+from cnnlib.models.googlenet import small_googlenet
+from cnnlib.models.mobilenet_v1 import small_mobilenet_v1
+from cnnlib.models.resnet import resnet_cifar
+from cnnlib.models.resnet_v2 import PreActBasicBlock, PreActResNet
+from cnnlib.models.shufflenet_v1 import ShuffleNetV1
+from cnnlib.models.stochastic_depth import StochasticDepthResNet
+from cnnlib.models.vgg import VGG, small_vgg11
+from cnnlib.train import RECIPES
+from cnnlib.train.recipes import DEVIATIONS, SMALL_RECIPE
+
+MEDIUM_RECIPE = replace(SMALL_RECIPE, epochs=30)
+SHORT_RECIPE = replace(SMALL_RECIPE, epochs=10)
+MEASURES = {"small_se_resnet": measure_gates}
+
+
+def _leaderboard_arm(key: str) -> Arm:
+    options = {"aux": True} if RECIPES[key].auxiliary_weight else {}
+    changes = DEVIATIONS[key].changes if key in DEVIATIONS else {}
+    return Arm(partial(build_network, key, **options), changes, MEASURES.get(key))
+
+
+def _network(build: Callable[..., nn.Module], *arguments, **options) -> Callable[[int], nn.Module]:
+    """A constructor of ``build``'s network for a number of classes."""
+    return lambda num_classes: build(*arguments, num_classes=num_classes, **options)
+
+
+def _residual(depth: int, **options) -> Arm:
+    return Arm(_network(resnet_cifar, depth, stem="3x3/2", **options))
+
+
+def _stochastic(last_survival: float) -> Arm:
+    """56 layers as in ``resnet_cifar``; with a survival of 1 no block is ever dropped."""
+    build = _network(
+        StochasticDepthResNet,
+        (9, 9, 9),
+        (16, 32, 64),
+        last_survival=last_survival,
+        stem="3x3/2",
+    )
+    return Arm(build, measure=measure_dropped_blocks)
+
+
+def _kernels(stage: str, channels: int) -> Arm:
+    """Three stages of equal layers on 32x32, 16x16, 8x8, each behind a pooling."""
+    configuration = "48 " + 3 * f"M {stage} ".replace("C", str(channels)) + "M"
+    return Arm(_network(VGG, configuration, batch_norm=True, hidden=128, grid=2))
+
+
+def _pooling(*, overlap: bool, normalise: bool) -> Arm:
+    return Arm(_network(small_alexnet, overlap=overlap, normalise=normalise))
+
+
+def _heads(weight: float) -> Arm:
+    build = _network(small_googlenet, aux=weight > 0)
+    return Arm(build, {"auxiliary_weight": weight}, partial(measure_gradients, build))
+
+
+def _reduction(**options) -> Arm:
+    """With normalisation, so that naive modules' many channels do not burst the scores."""
+    return Arm(_network(small_googlenet, batch_norm=True, **options))
+
+
+def _rate(factor: float, *, batch_norm: bool) -> Arm:
+    """The small VGG-11 at ``factor`` times the recipe's learning rate."""
+    build = _network(small_vgg11, batch_norm=batch_norm)
+    return Arm(build, {"learning_rate": factor * SHORT_RECIPE.learning_rate})
+
+
+def _first_layer(kernel_size: int, stride: int) -> Arm:
+    """The small AlexNet behind another first layer; padding so that only the stride sets sizes."""
+    build = _network(
+        small_alexnet,
+        kernel1=kernel_size,
+        stride1=stride,
+        padding1=(kernel_size - 3) // 2,
+        normalise=True,
+    )
+    return Arm(build, measure=measure_first_layer)
+
+
+def _separable(**options) -> Arm:
+    return Arm(_network(small_mobilenet_v1, first=(64, 2), **options))
+
+
+def _shuffle(groups: int, shuffle: bool) -> Arm:
+    return Arm(
+        _network(
+            ShuffleNetV1,
+            groups=groups,
+            shuffle=shuffle,
+            scale=0.5,
+            depths=(2, 4, 2),
+            small_stem=True,
+        )
+    )
+
+
+EXPERIMENTS: dict[str, Experiment] = {
+    "leaderboard": Experiment(
+        "What remains of history's order when data and recipe are the same?",
+        "Every paper of the book.",
+        {key: _leaderboard_arm(key) for key in SMALL},
+        SMALL_RECIPE,
+        seeds=3,
+        keep_weights=True,
+    ),
+    "pooling_and_lrn": Experiment(
+        "Do overlapping pools and response normalisation matter?",
+        "Krizhevsky, Sutskever & Hinton 2012, sections 3.3 and 3.4: 0.4 and 1.4 points of top-1.",
+        {
+            "overlapping": _pooling(overlap=True, normalise=False),
+            "overlapping_lrn": _pooling(overlap=True, normalise=True),
+            "side_by_side": _pooling(overlap=False, normalise=False),
+            "side_by_side_lrn": _pooling(overlap=False, normalise=True),
+        },
+        MEDIUM_RECIPE,
+        seeds=2,
+    ),
+    "first_layer": Experiment(
+        "Does a large first kernel with a large stride leave filters dead or aliased?",
+        "Zeiler & Fergus 2014, section 4.1 and Fig. 6: 11x11 with stride 4 against 7x7 with 2.",
+        {
+            "kernel11_stride4": _first_layer(11, 4),
+            "kernel11_stride2": _first_layer(11, 2),
+            "kernel7_stride4": _first_layer(7, 4),
+            "kernel7_stride2": _first_layer(7, 2),
+        },
+        MEDIUM_RECIPE,
+    ),
+    "small_kernels": Experiment(
+        "Are three 3x3 layers better than one 7x7 that sees as much?",
+        "Simonyan & Zisserman 2015, section 2.3.",
+        {
+            "one_7x7": _kernels("7x7 C", 48),
+            "three_3x3": _kernels("C C C", 48),
+            "three_3x3_as_many_weights": _kernels("C C C", 64),
+        },
+        MEDIUM_RECIPE,
+    ),
+    "auxiliary_heads": Experiment(
+        "Does the auxiliary heads' gradient reach the early layers, and does it help?",
+        "Szegedy et al. 2015, section 5.",
+        {"with_heads": _heads(0.3), "without_heads": _heads(0.0)},
+        MEDIUM_RECIPE,
+    ),
+    "inception_reduction": Experiment(
+        "What do the 1x1 reductions of an Inception module save, and what do they cost?",
+        "Szegedy et al. 2015, section 4 and Fig. 2.",
+        {
+            "reduced": _reduction(),
+            "naive": _reduction(reduce=False),
+            "naive_as_much_work": _reduction(reduce=False, share=0.17),
+        },
+        MEDIUM_RECIPE,
+    ),
+    "batch_norm": Experiment(
+        "Which learning rates does a network stand with batch normalisation, and without?",
+        "Ioffe & Szegedy 2015, section 4.2.",
+        {
+            f"{name}_rate{label}": _rate(factor, batch_norm=batch_norm)
+            for name, batch_norm in (("plain", False), ("normalised", True))
+            for label, factor in (("_quarter", 0.25), ("1", 1), ("4", 4), ("16", 16))
+        },
+        SHORT_RECIPE,
+    ),
+    "degradation": Experiment(
+        "Is a deeper plain network worse, even on its training images, and a residual one better?",
+        "He, Zhang, Ren & Sun 2015, section 4.2 and Fig. 6.",
+        {
+            "plain20": _residual(20, plain=True),
+            "plain56": _residual(56, plain=True),
+            "residual20": _residual(20),
+            "residual56": _residual(56),
+        },
+        MEDIUM_RECIPE,
+    ),
+    "shortcuts": Experiment(
+        "Does it matter what stands on the shortcut: zeros, a projection, projections everywhere?",
+        "He, Zhang, Ren & Sun 2015, section 4.1 and Table 3.",
+        {option: _residual(20, shortcut=option) for option in ("A", "B", "C")},
+        MEDIUM_RECIPE,
+        seeds=2,
+    ),
+    "preactivation": Experiment(
+        "Do 110 layers learn better when nothing stands behind the addition?",
+        "He, Zhang, Ren & Sun 2016, section 4.1 and Table 2.",
+        {
+            "post": _residual(110, shortcut="B"),
+            "pre": Arm(
+                _network(PreActResNet, PreActBasicBlock, (18, 18, 18), (16, 32, 64), stem="3x3/2")
+            ),
+        },
+        MEDIUM_RECIPE,
+    ),
+    "stochastic_depth": Experiment(
+        "What does dropping blocks in training save, and which blocks can go at test?",
+        "Huang, Sun, Liu, Sedra & Weinberger 2016; the test: Veit, Wilber & Belongie 2016.",
+        {"constant": _stochastic(1.0), "linear": _stochastic(0.5)},
+        MEDIUM_RECIPE,
+    ),
+    "separable": Experiment(
+        "Depthwise separable or full convolutions: at equal width, and at equal work?",
+        "Howard et al. 2017, section 4.1 and Table 4.",
+        {
+            "separable": _separable(),
+            "dense": _separable(separable=False),
+            "dense_as_much_work": _separable(separable=False, width=0.18),
+        },
+        MEDIUM_RECIPE,
+        seeds=2,
+    ),
+    "shuffle": Experiment(
+        "What does the shuffle between grouped 1x1 layers bring, with few groups and with many?",
+        "Zhang, Zhou, Lin & Sun 2018, section 4.1.2 and Table 3.",
+        {
+            f"groups{groups}{'' if shuffle else '_unshuffled'}": _shuffle(groups, shuffle)
+            for groups in (3, 8)
+            for shuffle in (True, False)
+        },
+        MEDIUM_RECIPE,
+        seeds=2,
+    ),
+}
