@@ -6,7 +6,8 @@ First floor, what we measure or load:
     ``trace`` (a module, layer by layer), ``layout`` (a trace, as a drawing's plan), ``data``,
     ``weights``, ``train``, ``experiments`` (the papers' comparisons, in small)
 Top floor, what we show:
-    ``diagrams`` (matplotlib), ``widgets`` (one source for notebook and page)
+    ``inside`` (what units answer to, what answers rest on), ``diagrams`` (matplotlib), ``widgets``
+    (one source for notebook and page)
 
 Everyone looks down, never up, never sideways on the top floor; importing ``cnnlib`` imports none of
 them. The book, in ``book/``, is the roof: it uses everything, and nothing here knows it.

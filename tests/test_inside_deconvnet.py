@@ -1,0 +1,164 @@
+"""The projection to pixels: by hand, against autograd and against captum."""
+
+import pytest
+import torch
+from captum.attr import Deconvolution, GuidedBackprop
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from cnnlib.inside.deconvnet import RELU_RULES, deconvnet
+from cnnlib.layers.local_response_norm import LocalResponseNorm
+from cnnlib.models import NETWORKS
+from cnnlib.weights import load_weights
+
+
+def row(*values: float) -> Tensor:
+    return torch.tensor(values, dtype=torch.float32).view(1, 1, 1, -1)
+
+
+def kernel(*values: float) -> nn.Conv2d:
+    layer = nn.Conv2d(1, 1, (1, len(values)))
+    layer.weight.data, layer.bias.data = row(*values), torch.zeros(1)
+    return layer
+
+
+@pytest.mark.parametrize(
+    "rule, expected",
+    [
+        ("deconvnet", [0, 0, 0, 5, 10]),
+        ("guided", [0, 0, 0, 1, 2]),
+        ("gradient", [-1, -2, 0, 1, 2]),
+    ],
+)
+def test_a_net_by_hand(rule, expected):
+    # 1 3 -2 4 4 -> 7 -1 6 12 -> ReLU -> the pool's windows overlap: 7 (place 0), 12 (place 3) -> 5
+    network = nn.Sequential(kernel(1, 2), nn.ReLU(), nn.MaxPool2d((1, 3), 1), kernel(-1, 1))
+    found = deconvnet(network, row(1, 3, -2, 4, 4), "3", channel=0, position=(0, 0), rule=rule)
+    assert found.flatten().tolist() == expected
+
+
+@pytest.mark.parametrize(
+    "rule, expected",
+    [("deconvnet", [10, 0]), ("guided", [0, 0]), ("gradient", [0, -2])],
+)
+def test_the_rules_differ_where_signal_and_input_disagree(rule, expected):
+    # x = (-3, 1): closed with a rising signal, open with a falling one.
+    network = nn.Sequential(nn.ReLU(), kernel(1, -2))
+    network[1].bias.data.fill_(12)
+    found = deconvnet(network, row(-3, 1), "1", rule=rule)  # 12 - 2 = 10
+    assert found.flatten().tolist() == expected
+
+
+@pytest.mark.parametrize(
+    "options, position, expected",
+    [
+        ({"stride": 2, "ceil_mode": True}, 0, [2, 0, 0, 0, 0]),  # a tie: the first wins
+        ({"stride": 2, "ceil_mode": True}, 2, [0, 0, 0, 0, 3]),  # the window that sticks out
+        ({"stride": 1}, 3, [0, 0, 0, 3, 0]),
+        ({"stride": 2, "padding": (0, 1)}, 2, [0, 0, 0, 3, 0]),  # windows: _2, 21, 33
+    ],
+)
+def test_the_switch_sends_the_signal_back(options, position, expected):
+    network = nn.Sequential(nn.MaxPool2d((1, 2), **options))
+    found = deconvnet(network, row(2, 2, 1, 3, 3), "0", position=(0, position))
+    assert found.flatten().tolist() == expected
+
+
+def test_a_place_that_wins_two_windows_gets_both_signals():
+    network = nn.Sequential(nn.MaxPool2d((1, 3), stride=1), kernel(1, 1))
+    # 1 5 2 3 -> 5 5 -> 10, from place 1 alone
+    assert deconvnet(network, row(1, 5, 2, 3), "1").flatten().tolist() == [0, 20, 0, 0]
+
+
+def test_strongest_activation_is_chosen_in_each_image():
+    network = nn.Sequential(nn.ReLU())
+    image = torch.tensor(
+        [[[[1.0, 2], [4, 3]], [[0, 0], [3, 1]]], [[[1, 0], [0, 0]], [[0, 5], [2, 0]]]]
+    )
+    found = deconvnet(network, image, "0")
+    assert found.nonzero().tolist() == [[0, 0, 1, 0], [1, 1, 0, 1]] and found.sum() == 9
+    found = deconvnet(network, image, "0", channel=1)
+    assert found.nonzero().tolist() == [[0, 1, 1, 0], [1, 1, 0, 1]]
+
+
+class Functional(nn.Module):
+    """Two layers, with its ReLUs as functions or modules, in place or not."""
+
+    def __init__(self, how: str) -> None:
+        super().__init__()
+        torch.manual_seed(4)
+        self.how, self.relu = how, nn.ReLU(inplace=how == "module in place")
+        self.first, self.second = nn.Conv2d(2, 5, 3), nn.Conv2d(5, 5, 3, padding=1)
+
+    def activate(self, x: Tensor) -> Tensor:
+        if self.how == "statement":
+            F.relu_(x)
+            return x
+        return {"function": F.relu, "torch": torch.relu}.get(self.how, self.relu)(x)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.activate(self.first(x))
+        x = torch.cat([self.activate(self.second(x)), x], dim=1)
+        return x.mean((2, 3))
+
+
+@pytest.mark.parametrize("rule", RELU_RULES)
+@pytest.mark.parametrize("how", ["function", "torch", "module in place", "statement"])
+def test_every_way_to_write_a_relu_gives_the_same(how, rule):
+    image = torch.randn(2, 2, 7, 8)
+    expected = deconvnet(Functional("module"), image, "", channel=3, rule=rule)
+    assert expected.abs().sum() > 0
+    assert torch.equal(deconvnet(Functional(how), image, "", channel=3, rule=rule), expected)
+
+
+@pytest.mark.parametrize(
+    "key", ["small_zfnet", "small_googlenet", "small_densenet", "small_mobilenet_v2"]
+)
+def test_rule_gradient_is_the_derivative(key):
+    torch.manual_seed(0)
+    network = NETWORKS[key](num_classes=7).eval()
+    image = torch.randn(2, 3, 64, 64, requires_grad=True)
+    (expected,) = torch.autograd.grad(network(image)[:, 3].sum(), image)
+    found = deconvnet(network, image, "", channel=3, rule="gradient")
+    assert (found - expected).abs().max() <= 1e-5 * expected.abs().max()
+
+
+@pytest.mark.parametrize("rule, captum", [("deconvnet", Deconvolution), ("guided", GuidedBackprop)])
+def test_projection_equals_captum_on_imagenet_weights(rule, captum):
+    network = load_weights("squeezenet1_1").eval()
+    torch.manual_seed(0)
+    image = torch.randn(1, 3, 96, 112)
+    found = deconvnet(network, image, "", channel=207, rule=rule)
+    expected = captum(network).attribute(image, target=207)
+    if rule == "deconvnet":  # captum starts with 1, the paper with the activation
+        expected = expected * network(image)[0, 207].detach()
+    assert (found - expected).abs().max() <= 1e-4 * expected.abs().max()
+
+
+@pytest.mark.parametrize("norm", [LocalResponseNorm(3, 2.0), nn.LocalResponseNorm(3, 2.0)])
+def test_deconvnet_passes_over_response_normalisation(norm):
+    network = nn.Sequential(norm, nn.ReLU())
+    image = torch.rand(1, 4, 3, 3) + 0.5
+    strongest = network(image).max()
+    found = deconvnet(network, image, "1")
+    assert (found != 0).sum() == 1 and torch.isclose(found.sum(), strongest)
+    assert (deconvnet(network, image, "1", rule="gradient") != 0).sum() > 1
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"layer": "relu9"}, "layer='relu9'"),
+        ({"layer": "unused"}, "does not run"),
+        ({"channel": 4}, "channel=4"),
+        ({"position": (0, 9)}, r"position=\(0, 9\)"),
+        ({"rule": "magic"}, "rule='magic'"),
+        ({"image": torch.rand(3, 8, 8)}, r"image=\(3, 8, 8\)"),
+    ],
+)
+def test_wrong_arguments_are_named(change, message):
+    network = nn.Sequential()
+    network.conv, network.forward = nn.Conv2d(3, 4, 3), lambda x: network.conv(x)
+    network.unused = nn.ReLU()
+    with pytest.raises(ValueError, match=message):
+        deconvnet(network, **({"image": torch.rand(1, 3, 8, 8), "layer": "conv"} | change))
