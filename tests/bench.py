@@ -120,7 +120,7 @@ def bench_occlusion() -> None:
                 )
                 theirs.append((time.perf_counter() - start) / 10)  # 9 places, and none
             start = time.perf_counter()
-            found = occlusion_map(network, image, 1, size=size, stride=stride)
+            found = occlusion_map(network, image, 1, size=size, stride=stride, progress=False)
             ours = (time.perf_counter() - start) / found.scores.numel()
             what = f"{key}, occluder {size}×{size}, stride {stride}"
             line(what, f"{ours:.4f} s {min(theirs) / ours:.1f}×")
