@@ -4,6 +4,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import torch
 
 ROOT = Path(__file__).parents[1]
 
@@ -21,3 +22,12 @@ def site(pytestconfig) -> Path:
     if made.returncode != 0:
         pytest.fail(f"`make book` failed:\n{made.stdout[-8000:]}", pytrace=False)
     return ROOT / "_build" / "html"
+
+
+@pytest.fixture(scope="module")
+def one_thread():
+    """Batches of a few small images run faster on one thread than on several."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)

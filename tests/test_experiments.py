@@ -21,14 +21,7 @@ from cnnlib.train import run as training_run
 
 SMALL_ONES = [name for name in EXPERIMENTS if name != "leaderboard"]
 ARMS = [(name, arm) for name in SMALL_ONES for arm in EXPERIMENTS[name].arms]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture

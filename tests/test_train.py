@@ -35,15 +35,7 @@ from cnnlib.train.__main__ import main
 from cnnlib.weights import Preprocessing, load_weights, measure
 
 digit_recipes = pytest.mark.parametrize("key", ["lenet5", "lenet_modern"])
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """Batches this small run faster on one thread than on several."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture

@@ -123,18 +123,18 @@ def run_chapters(app: Sphinx, env: BuildEnvironment, documents: list[str]) -> No
     """
     cache = get_cache(app.config.nb_execution_cache_path)
     waiting = [
-        (document, Path(env.doc2path(document)), notebook)
+        (Path(env.doc2path(document)), notebook)
         for document in documents
         if (notebook := _notebook(env, document)) and not _is_cached(cache, notebook)
     ]
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        runs = {pool.submit(_run, app, path, book): name for name, path, book in waiting}
+        runs = {pool.submit(_run, app, *chapter): chapter[0] for chapter in waiting}
         for number, run in enumerate(as_completed(runs), start=1):
-            document, (path, result, peak_mb) = runs[run], run.result()
+            path, (result, peak_mb) = runs[run], run.result()
             outcome = "failed" if result.err else "ran"
             print(f"{path.stem} {outcome} in {result.time:.1f} s ({number} of {len(runs)})")
             if result.err is None:
-                app.peak_memory[document] = peak_mb
+                app.peak_memory[env.path2doc(str(path))] = peak_mb
                 bundle = CacheBundleIn(
                     result.nb, str(path), data={"execution_seconds": result.time}
                 )
@@ -157,9 +157,7 @@ def _is_cached(cache: JupyterCacheAbstract, notebook: NotebookNode) -> bool:
     return True
 
 
-def _run(
-    app: Sphinx, path: Path, notebook: NotebookNode
-) -> tuple[Path, ExecutionResult, int | None]:
+def _run(app: Sphinx, path: Path, notebook: NotebookNode) -> tuple[ExecutionResult, int | None]:
     """Run a chapter, and one cell more that reads the most memory its kernel used, in MB."""
     notebook.cells.append(new_code_cell(PEAK_MEMORY))
     result = single_nb_execution(
@@ -169,7 +167,7 @@ def _run(
         allow_errors=False,
     )
     outputs = result.nb.cells.pop().outputs
-    return path, result, int(outputs[0]["text"]) if outputs and not result.err else None
+    return result, int(outputs[0]["text"]) if outputs and not result.err else None
 
 
 # --- Each page ----------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """Training one arm of an experiment."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from cnnlib.experiments.arms import EXPERIMENTS
@@ -44,7 +44,7 @@ def run_arm(
     path.parent.mkdir(parents=True, exist_ok=True)
     recipe = experiment.recipe_of(arm, seed)
     if epochs is not None:
-        recipe = type(recipe)(**vars(recipe) | {"epochs": epochs})
+        recipe = replace(recipe, epochs=epochs)
     checkpoint = path.with_suffix(".checkpoint")
     what = experiment.arms[arm]
     run = Run(f"{name} {arm} {seed}", what.build, recipe, data=data)

@@ -101,7 +101,7 @@ DEVIATIONS: dict[str, Deviation] = {
     "small_nin": Deviation(
         {"learning_rate": 5e-4},
         "Its last layer ends in a ReLU, as the paper's does, with no normalisation before it. At "
-        "the common rate all scores became 0 in the second epoch and stayed so.",
+        "the common rate all scores became equal in the second epoch and stayed so.",
     ),
     "small_googlenet": Deviation(
         {"auxiliary_weight": 0.3},
