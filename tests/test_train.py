@@ -185,8 +185,8 @@ def test_a_mirrored_image_is_turned_and_shifted_as_geometry_says(monkeypatch):
 
 
 def test_colours_change_as_the_docstring_says(monkeypatch):
-    monkeypatch.setattr(torch, "rand", lambda *size, generator: torch.ones(*size))
     images = torch.rand(2, 3, 5, 7, generator=torch.Generator().manual_seed(1))
+    monkeypatch.setattr(torch, "rand", lambda *size, generator: torch.ones(*size))
     mean = images.mean(dim=(1, 2, 3), keepdim=True)
     grey = images.mean(dim=1, keepdim=True)
     for by, expected in (
