@@ -19,14 +19,14 @@ from cnnlib.models.googlenet import small_googlenet
 from cnnlib.models.mobilenet_v1 import small_mobilenet_v1
 from cnnlib.models.resnet import resnet_cifar
 from cnnlib.models.resnet_v2 import PreActBasicBlock, PreActResNet
-from cnnlib.models.shufflenet_v1 import ShuffleNetV1
+from cnnlib.models.shufflenet_v1 import small_shufflenet_v1
 from cnnlib.models.stochastic_depth import StochasticDepthResNet
 from cnnlib.models.vgg import VGG, small_vgg11
 from cnnlib.train import RECIPES
 from cnnlib.train.recipes import DEVIATIONS, SMALL_RECIPE
 
-MEDIUM_RECIPE = replace(SMALL_RECIPE, epochs=30)
-SHORT_RECIPE = replace(SMALL_RECIPE, epochs=10)
+MEDIUM_RECIPE = replace(SMALL_RECIPE, epochs=6, batch_size=64)
+SHORT_RECIPE = replace(MEDIUM_RECIPE, epochs=3)
 MEASURES = {"small_se_resnet": measure_gates}
 
 
@@ -96,20 +96,11 @@ def _first_layer(kernel_size: int, stride: int) -> Arm:
 
 
 def _separable(**options) -> Arm:
-    return Arm(_network(small_mobilenet_v1, first=(64, 2), **options))
+    return Arm(_network(small_mobilenet_v1, **options))
 
 
 def _shuffle(groups: int, shuffle: bool) -> Arm:
-    return Arm(
-        _network(
-            ShuffleNetV1,
-            groups=groups,
-            shuffle=shuffle,
-            scale=0.5,
-            depths=(2, 4, 2),
-            small_stem=True,
-        )
-    )
+    return Arm(_network(small_shufflenet_v1, groups=groups, shuffle=shuffle))
 
 
 EXPERIMENTS: dict[str, Experiment] = {

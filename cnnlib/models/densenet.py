@@ -128,5 +128,5 @@ def densenet161(num_classes: int = 1000) -> DenseNet:
 
 
 def small_densenet(num_classes: int = 40) -> DenseNet:
-    """DenseNet-BC for 64x64: four blocks of four layers, growth rate 24, a 3x3/2 stem."""
-    return DenseNet((4, 4, 4, 4), 24, num_classes, stem="3x3/2")
+    """DenseNet-BC for 64x64: four blocks of four layers, growth rate 16, a 3x3/2 stem."""
+    return DenseNet((4, 4, 4, 4), 16, num_classes, stem="3x3/2")

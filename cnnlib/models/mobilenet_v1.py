@@ -110,7 +110,7 @@ def mobilenet_v1(num_classes: int = 1000, **options) -> MobileNetV1:
 
 
 def small_mobilenet_v1(num_classes: int = 40, **options) -> MobileNetV1:
-    """MobileNet v1 for 64x64: the first layer keeps the size; half the width, nine layers."""
-    layers = LAYERS[:6] + LAYERS[6:8] + LAYERS[12:]
-    options = {"width": 0.5, "first": (64, 1), **options}
+    """MobileNet v1 for 64x64: half the width behind 32 channels, nine layers."""
+    layers = LAYERS[:8] + LAYERS[12:]
+    options = {"width": 0.5, "first": (64, 2), **options}
     return MobileNetV1(num_classes, layers=layers, **options)

@@ -130,6 +130,7 @@ def shufflenet_v1(num_classes: int = 1000, **options) -> ShuffleNetV1:
     return ShuffleNetV1(num_classes, **options)
 
 
-def small_shufflenet_v1(num_classes: int = 40) -> ShuffleNetV1:
-    """ShuffleNet v1 with 3 groups for 64x64: the first layer keeps the size."""
-    return ShuffleNetV1(num_classes, groups=3, small_stem=True)
+def small_shufflenet_v1(num_classes: int = 40, **options) -> ShuffleNetV1:
+    """ShuffleNet v1 for 64x64: the first layer keeps the size; half the channels and units."""
+    options = {"scale": 0.5, "depths": (2, 4, 2), "small_stem": True, **options}
+    return ShuffleNetV1(num_classes, **options)

@@ -17,6 +17,7 @@ from tqdm.auto import tqdm
 
 from cnnlib.data import load_dataset
 from cnnlib.train.augmentation import augment
+from cnnlib.train.fast_layers import use_fast_layers
 from cnnlib.train.losses import loss_of
 from cnnlib.train.processes import Processes, can_mix_precision, join_processes, keep_freed_memory
 from cnnlib.train.recipes import Recipe
@@ -76,6 +77,8 @@ class Run:
         torch.manual_seed(1000 * recipe.seed)
         layout = torch.channels_last if recipe.mixed_precision else torch.contiguous_format
         self.model = build(len(self.train_set.categories)).to(device, memory_format=layout)
+        if device.type == "cpu":
+            use_fast_layers(self.model)
         self.trained = self.processes.wrap(self.model)
         self.optimiser = make_optimiser(self.model, recipe)
         self.log: list[dict] = []
