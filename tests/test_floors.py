@@ -30,7 +30,7 @@ FLOORS = {
     "inside": (["torch", "captum"], ["trace", "geometry"]),
     "layout": ([], ["geometry"]),
     "diagrams": (["torch", "matplotlib"], ["trace", "geometry", "layout"]),
-    "widgets": (["anywidget", "numpy"], ["geometry", "layout"]),
+    "widgets": (["anywidget", "numpy", "PIL"], ["geometry", "layout"]),
     "exercises": (["torch", "numpy"], []),
 }
 

@@ -2,38 +2,18 @@
 
 import base64
 import io
-import struct
-import zlib
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from cnnlib.widgets.base import png_address
+from cnnlib.widgets.base import photo_address, png_address
 
 
 def png(pixels: np.ndarray) -> bytes:
     head, _, text = png_address(pixels).partition(",")
     assert head == "data:image/png;base64"
     return base64.b64decode(text)
-
-
-def image_data(file: bytes) -> bytes:
-    """The compressed bytes in the one IDAT chunk."""
-    start = file.index(b"IDAT")
-    return file[start + 4 : start + 4 + struct.unpack(">I", file[start - 4 : start])[0]]
-
-
-def filters(pixels: np.ndarray) -> set[int]:
-    """The filters that its lines were stored with."""
-    height, width, channels = (*pixels.shape, 1)[:3]
-    lines = zlib.decompress(image_data(png(pixels)))
-    return set(lines[:: 1 + width * channels])
-
-
-def plain(pixels: np.ndarray) -> int:
-    """The compressed size of the lines as they are."""
-    return len(zlib.compress(b"".join(b"\0" + row.tobytes() for row in pixels), 9))
 
 
 def hills(*shape: int) -> np.ndarray:
@@ -65,39 +45,28 @@ def test_a_png_holds_the_very_pixels(pixels):
         assert np.array_equal(np.asarray(image), pixels)
 
 
-def test_every_filter_is_undone_rightly():
-    """Lines that each suit another filter, so that all five are used and all five are read back."""
-    noise = RANDOM.integers(0, 256, (1, 90), dtype=np.uint8)
-    ramp = (np.arange(90, dtype=np.uint8) * 2)[None]
-    slope = np.add.outer(np.arange(0, 60, 6), np.arange(90)).astype(np.uint8)
-    mean = np.zeros((1, 90), np.uint8)
-    for x in range(90):
-        mean[0, x] = (int(mean[0, x - 1]) * (x > 0) + int(noise[0, x])) // 2
-    few = np.tile(np.array([[1, 255, 2]], np.uint8), 30)
-    # noise under a ramp, the same noise once more, its running mean, a few small values, a slope
-    pixels = np.concatenate([ramp, noise, noise, mean, few, slope])
-    pixels = np.concatenate([pixels] * 4)
-    assert filters(pixels) == {0, 1, 2, 3, 4}
-    with Image.open(io.BytesIO(png(pixels))) as image:
-        assert np.array_equal(np.asarray(image), pixels)
-
-
-def test_filters_make_a_photograph_smaller():
+def test_a_photograph_is_nearly_kept_in_a_fraction_of_the_bytes():
     photograph = hills(120, 90, 3)
-    assert len(image_data(png(photograph))) < 0.8 * plain(photograph)
+    head, _, text = photo_address(photograph).partition(",")
+    assert head == "data:image/webp;base64"
+    with Image.open(io.BytesIO(base64.b64decode(text))) as image:
+        assert image.mode == "RGB"
+        difference = np.asarray(image).astype(int) - photograph
+    assert difference.any() and np.abs(difference).mean() < 6
+    assert 3 * len(text) < len(png_address(photograph))
+    assert len(photo_address(photograph, quality=20)) < len(photo_address(photograph))
 
 
-def test_a_png_is_never_larger_than_its_plain_lines():
-    digit = np.zeros((28, 28), np.uint8)
-    digit[4:24, 12:16] = RANDOM.integers(200, 256, (20, 4))
-    for pixels in (digit, hills(60, 50, 3), RANDOM.integers(0, 256, (30, 20), dtype=np.uint8)):
-        assert len(image_data(png(pixels))) <= plain(pixels)
-    assert filters(digit) == {0}
+@pytest.mark.parametrize("quality", [-1, 101])
+def test_a_quality_out_of_range_is_refused(quality):
+    with pytest.raises(ValueError, match=f"quality={quality}: expected 0 to 100"):
+        photo_address(hills(4, 4, 3), quality)
 
 
 @pytest.mark.parametrize(
     "pixels", [np.zeros((3, 4)), np.zeros((3, 4, 2), np.uint8), np.zeros(4, np.uint8)]
 )
 def test_what_is_no_picture_is_refused(pixels):
-    with pytest.raises(ValueError, match="pixels: .*expected uint8"):
-        png_address(pixels)
+    for address in (png_address, photo_address):
+        with pytest.raises(ValueError, match="pixels: .*expected uint8"):
+            address(pixels)

@@ -8,12 +8,14 @@
 - Kernels run with an IPython folder of the book's own: nobody's start-up files change a chapter.
 - The front-end modules and styles of ``cnnlib.widgets`` are copied to ``_static/widgets``, where
   ``host.js`` finds them. A page loads only what it uses: the host where it has widgets, KaTeX where
-  it has formulas. The state that ipywidgets stores for its own CDN loader is left out.
+  it has formulas. Large pictures of widgets become files of their own. The state that ipywidgets
+  stores for its own CDN loader is left out.
 - Small typography: a number and its per cent sign stay on one line.
 - After the build: where the book is, how long each chapter took, and the traceback of a failed
   cell; the same as ``_build/chapters.json``.
 """
 
+import base64
 import hashlib
 import json
 import os
@@ -204,6 +206,34 @@ def load_what_the_page_uses(
             context[files][:] = [asset for asset in context[files] if not _is_katex(asset)]
 
 
+LARGE_PICTURE = re.compile(r'"data:image/(png|webp);base64,([A-Za-z0-9+/=]{4000,})"')
+
+
+def move_pictures_to_files(
+    app: Sphinx, pagename: str, template: str, context: dict, doctree: nodes.document | None
+) -> None:
+    """Put large pictures among the widgets' traits into files: they load when they are looked at.
+
+    The still pictures stay in the page.
+    """
+    folder = Path(app.outdir) / "_static" / "pictures"
+
+    def moved(found: re.Match) -> str:
+        picture = base64.b64decode(found[2])
+        name = f"{hashlib.sha256(picture).hexdigest()[:16]}.{found[1]}"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(picture)
+        return json.dumps(context["pathto"](f"_static/pictures/{name}", resource=True))
+
+    if "body" in context:
+        context["body"] = re.sub(
+            r'(?<=<script type="application/json">).*?(?=</script>)',
+            lambda state: LARGE_PICTURE.sub(moved, state[0]),
+            context["body"],
+            flags=re.DOTALL,
+        )
+
+
 def name_bibliography_entries(
     app: Sphinx, pagename: str, template: str, context: dict, doctree: nodes.document | None
 ) -> None:
@@ -288,6 +318,7 @@ def setup(app: Sphinx) -> dict:
     app.connect("doctree-read", drop_widget_state)
     app.connect("doctree-read", keep_numbers_with_their_signs)
     app.connect("html-page-context", load_what_the_page_uses)
+    app.connect("html-page-context", move_pictures_to_files)
     app.connect("html-page-context", name_bibliography_entries)
     for step in (copy_widgets, write_front_page, drop_pages_without_a_source):
         app.connect("build-finished", step, priority=100)

@@ -192,7 +192,7 @@ class ReceptiveFieldExplorer(TeachingWidget, stem="receptive_field_explorer"):
             raise ValueError(
                 f"image of shape {pixels.shape}: the layers were traced on {self._input_size}"
             )
-        return png_address(np.ascontiguousarray(pixels))
+        return png_address(pixels)
 
 
 def _frame(x: float, scale: float, rows: range, columns: range) -> str:

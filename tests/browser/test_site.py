@@ -4,6 +4,7 @@ Every page that the fixture ``new_page`` opens fails its test by a request to an
 load, an uncaught exception, or an error or warning on the console.
 """
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -113,6 +114,16 @@ def test_the_book_shows_every_widget(site):
     shown = "".join((site / f"{page}.html").read_text(encoding="utf-8") for page in PAGES)
     stems = {path.stem for path in (ROOT / "cnnlib" / "widgets").glob("*.css")} - {"page"}
     assert {stem for stem in stems if f'data-cnn-widget="{stem}"' not in shown} == set()
+
+
+@every_chapter
+def test_large_pictures_of_widgets_are_files_of_the_site(site, chapter):
+    text = (site / f"{chapter}.html").read_text(encoding="utf-8")
+    states = re.findall(r'<script type="application/json">(.*?)</script>', text, flags=re.DOTALL)
+    for state in states:
+        assert not re.search(r'"data:image/[a-z]+;base64,[^"]{4000}', state)
+        for name in re.findall(r'"([^"]*_static/pictures/[^"]*)"', state):
+            assert (site / chapter).parent.joinpath(name).stat().st_size >= 3000
 
 
 @every_chapter
