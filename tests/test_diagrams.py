@@ -14,11 +14,13 @@ from torch import nn
 
 from cnnlib.diagrams import (
     describe_confusion,
+    describe_learning_curves,
     describe_kernels,
     describe_network,
     describe_receptive_fields,
     describe_table,
     draw_confusion,
+    draw_learning_curves,
     draw_kernels,
     draw_network,
     draw_receptive_fields,
@@ -607,6 +609,59 @@ def test_the_words_of_the_counts_name_the_commonest_mistakes():
 def test_what_is_no_confusion_matrix_is_refused(matrix, categories, message):
     with pytest.raises(ValueError, match=message):
         draw_confusion(matrix, categories)
+
+
+def epochs(*accuracies: tuple[float, float]) -> list[dict]:
+    return [{"train_accuracy": train, "test_accuracy": test} for train, test in accuracies]
+
+
+CURVES = {
+    "plain": [epochs((0.1, 0.2), (0.3, 0.25), (0.5, 0.45))],
+    "residual": [epochs((0.2, 0.3), (0.6, 0.5)), epochs((0.1, 0.3), (0.7, 0.55))],
+}
+
+
+def test_learning_curves_are_errors_after_each_epoch():
+    ax = draw_learning_curves(CURVES)
+    assert_legible(ax)
+    drawn = {line.get_label(): line.get_xydata().tolist() for line in ax.get_lines()}
+    expected = [[1, 80], [2, 75], [3, 55]]
+    assert np.allclose(drawn["plain"], expected)
+    assert np.allclose(drawn["residual"], [[1, 70], [2, 50]])
+    assert np.allclose(drawn["_residual"], [[1, 70], [2, 45]])
+    first = ax.get_lines()[0]
+    assert first.get_linestyle() == "--"
+    assert np.allclose(first.get_ydata(), [90, 70, 50])
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["plain", "residual"]
+
+
+def test_runs_of_one_name_look_alike_and_names_differ_by_colour_and_marker():
+    lines = [x for x in draw_learning_curves(CURVES).get_lines() if x.get_linestyle() == "-"]
+    looks = {(line.get_color(), line.get_marker()) for line in lines}
+    assert len(lines) == 3
+    assert len(looks) == len({colour for colour, _ in looks}) == len({m for _, m in looks}) == 2
+    assert (lines[1].get_color(), lines[1].get_marker()) == (
+        lines[2].get_color(),
+        lines[2].get_marker(),
+    )
+
+
+def test_the_words_of_learning_curves_are_the_last_errors():
+    words = describe_learning_curves(CURVES)
+    assert "plain ends at an error of 55.0% on test and 50.0% on training images" in words
+    assert "residual ends at an error of 50.0% on test and 40.0% on training images, 45.0%" in words
+
+
+@pytest.mark.parametrize("logs", [[], [[]]])
+def test_a_curve_without_epochs_is_refused(logs):
+    for function in (draw_learning_curves, describe_learning_curves):
+        with pytest.raises(ValueError, match="'plain' has no epochs"):
+            function({"plain": logs})
+
+
+def test_more_curves_than_can_be_told_apart_are_refused():
+    with pytest.raises(ValueError, match="9 names: expected 8"):
+        draw_learning_curves({str(n): CURVES["plain"] for n in range(9)})
 
 
 @pytest.mark.parametrize(

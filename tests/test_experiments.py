@@ -11,7 +11,15 @@ import torch
 from torch import nn
 
 from cnnlib.data import DATASETS, ImageSet
-from cnnlib.experiments import EXPERIMENTS, load_experiment, read_log, run_arm
+from cnnlib.experiments import (
+    EXPERIMENTS,
+    RunLog,
+    as_table,
+    conditions,
+    load_experiment,
+    read_log,
+    run_arm,
+)
 from cnnlib.experiments.measures import leave_out, power_above
 from cnnlib.experiments.packing import pack, unpack
 from cnnlib.layers import StochasticDepth
@@ -297,3 +305,53 @@ def test_dropped_blocks_are_counted(noise, tmp_path, monkeypatch):
         (5 / 6 + 4 / 6 + 3 / 6) / 3, abs=1e-4
     )
     assert 0 < measured["step"]["as_trained"] and 0 < measured["step"]["all_blocks"]
+
+
+# --- What a chapter shows of the logs ------------------------------------------------------------
+
+
+def a_log(arm: str, seed: int, accuracy: float, **changes) -> RunLog:
+    recipe = {"dataset": "tiny-imagenet-20", "epochs": 6, "batch_size": 64, "limit": None}
+    entry = {"epoch": 6, "train_accuracy": 0.625, "test_accuracy": accuracy}
+    given = {
+        "experiment": "shortcuts",
+        "arm": arm,
+        "seed": seed,
+        "accuracy": accuracy,
+        "top5": 0.9,
+        "tested_on": 1000,
+        "parameters": 1234567,
+        "seconds": 60.0,
+        "recipe": recipe,
+        "made_with": {"device": "cpu"},
+        "measured": {},
+        "log": (entry,),
+    }
+    return RunLog(**given | changes)
+
+
+def test_table_has_a_line_an_arm_and_a_figure_a_seed():
+    diverged = a_log("C", 1, 0.0, measured={"diverged_in_epoch": 2}, log=())
+    logs = [a_log("A", 1, 0.5), a_log("A", 2, 0.515), a_log("B", 1, 0.25), diverged]
+    assert as_table(logs).splitlines() == [
+        "|  | parameters | training error | test error |",
+        "| --- | ---: | ---: | ---: |",
+        "| A | 1,234,567 | 37.5 %, 37.5 % | 50.0 %, 48.5 % |",
+        "| B | 1,234,567 | 37.5 % | 75.0 % |",
+        "| C | 1,234,567 | – | diverged in epoch 2 |",
+    ]
+    named = as_table(logs, {"B": "projection", "D": "not run"}).splitlines()
+    assert len(named) == 3 and named[2].startswith("| projection | ")
+    with pytest.raises(ValueError, match=r"names=\['D'\]: expected arms"):
+        as_table(logs, {"D": "not run"})
+
+
+def test_conditions_are_those_of_all_runs():
+    logs = [a_log("A", 1, 0.5), a_log("B", 2, 0.5, made_with={"device": "a GPU"})]
+    assert conditions(logs) == (
+        "20 classes of Tiny ImageNet at 64×64, 6 epochs in batches of 64, 1,000 test images, "
+        "2 seeds, trained on a GPU and cpu."
+    )
+    other = a_log("C", 1, 0.5, recipe=logs[0].recipe | {"epochs": 7})
+    with pytest.raises(ValueError, match="2 kinds of runs: expected one"):
+        conditions([*logs, other])

@@ -16,9 +16,11 @@ from matplotlib.axes import Axes
 from cnnlib.diagrams.charts import (
     describe_confusion,
     describe_kernels,
+    describe_learning_curves,
     describe_table,
     draw_confusion,
     draw_kernels,
+    draw_learning_curves,
     draw_table,
 )
 from cnnlib.diagrams.graphs import describe_graph, draw_graph
@@ -30,6 +32,7 @@ __all__ = [
     "describe_confusion",
     "describe_graph",
     "describe_kernels",
+    "describe_learning_curves",
     "describe_network",
     "describe_receptive_fields",
     "describe_stacks",
@@ -37,6 +40,7 @@ __all__ = [
     "draw_confusion",
     "draw_graph",
     "draw_kernels",
+    "draw_learning_curves",
     "draw_network",
     "draw_receptive_fields",
     "draw_stacks",

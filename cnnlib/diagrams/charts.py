@@ -1,7 +1,7 @@
-"""Connection tables, confusion matrices and kernels as pictures."""
+"""Connection tables, confusion matrices, kernels and learning curves as pictures."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -190,6 +190,65 @@ def describe_kernels(weights) -> str:
         f"{exist} kernels of {high} × {wide}, from {inputs} input to {outputs} output channels, "
         f"as pictures on one scale. The weights go from {least:.2g} to {most:.2g}."
     )
+
+
+LINES = ("#0b62b8", "#b85c00", "#05695a", "#7a4fb5", "#a3195b", "#57606a", "#6b6a00", "#1f2328")
+MARKERS = "os^Dv*XP"
+
+
+def draw_learning_curves(
+    curves: Mapping[str, Sequence[Sequence[Mapping]]], ax: Axes | None = None
+) -> Axes:
+    """Errors after each epoch: on the test images a line with markers, on the training images a
+    thin dashed one, in per cent.
+
+    ``curves`` holds for each name the logs of its runs, seed by seed; a log has for each epoch
+    ``train_accuracy`` and ``test_accuracy``, shares from 0 to 1. Runs of one name share a colour
+    and a marker. Raises ``ValueError`` for more names than there are markers, or a name without
+    epochs.
+    """
+    if len(curves) > len(LINES):
+        raise ValueError(f"{len(curves)} names: expected {len(LINES)} at the most")
+    if ax is None:
+        ax = own_axes(0.85 * PAGE, 230, (44, 6, 6, 34))
+    for (name, logs), colour, marker in zip(curves.items(), LINES, MARKERS, strict=False):
+        for number, log in enumerate(_with_epochs(name, logs)):
+            epochs = range(1, len(log) + 1)
+            errors = {
+                key: [100 * (1 - entry[f"{key}_accuracy"]) for entry in log]
+                for key in ("train", "test")
+            }
+            ax.plot(epochs, errors["train"], "--", color=colour, linewidth=0.8, label="_train")
+            label = f"_{name}" if number else name
+            ax.plot(epochs, errors["test"], color=colour, marker=marker, markersize=4, label=label)
+    label_axes(ax, "epoch", "error, % (dashed: training)")
+    ax.autoscale()
+    last = max(len(log) for logs in curves.values() for log in logs)
+    ax.set_xticks(range(1, last + 1, 1 + last // 16))
+    bottom, top = ax.get_ylim()
+    ax.set_yticks([tick for tick in ax.get_yticks() if bottom <= tick <= top])
+    ax.grid(alpha=0.3)
+    ax.legend(fontsize=TEXT, labelcolor=INK, framealpha=0.6)
+    return ax
+
+
+def describe_learning_curves(curves: Mapping[str, Sequence[Sequence[Mapping]]]) -> str:
+    """What ``draw_learning_curves`` draws, in words: each run's errors after its last epoch."""
+    parts = []
+    for name, logs in curves.items():
+        ends = ", ".join(
+            f"{1 - log[-1]['test_accuracy']:.1%} on test and {1 - log[-1]['train_accuracy']:.1%} "
+            "on training images"
+            for log in _with_epochs(name, logs)
+        )
+        parts.append(f"{name} ends at an error of {ends}")
+    return f"Learning curves: {'; '.join(parts)}."
+
+
+def _with_epochs(name: str, logs: Sequence[Sequence[Mapping]]) -> Sequence[Sequence[Mapping]]:
+    if not logs or not all(logs):
+        raise ValueError(f"{name!r} has no epochs: expected one or more in every log")
+    return logs
 
 
 def _marks(table: Sequence[Sequence]) -> np.ndarray:

@@ -6,7 +6,14 @@ chapters read it from there with :func:`load_experiment`.
 """
 
 from cnnlib.experiments.arms import EXPERIMENTS, Arm, Experiment
-from cnnlib.experiments.run_log import LOGS, RunLog, load_experiment, read_log
+from cnnlib.experiments.run_log import (
+    LOGS,
+    RunLog,
+    as_table,
+    conditions,
+    load_experiment,
+    read_log,
+)
 from cnnlib.experiments.running import run_arm
 
 __all__ = [
@@ -15,6 +22,8 @@ __all__ = [
     "Arm",
     "Experiment",
     "RunLog",
+    "as_table",
+    "conditions",
     "load_experiment",
     "read_log",
     "run_arm",

@@ -1,6 +1,7 @@
 """The logs that the experiments wrote."""
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,6 +61,63 @@ def load_experiment(name: str, folder: str | Path | None = None) -> list[RunLog]
     if not logs:
         raise FileNotFoundError(f"{place}: no logs; python -m cnnlib.experiments run {name}")
     return logs
+
+
+def as_table(logs: Sequence[RunLog], names: Mapping[str, str] | None = None) -> str:
+    """The runs as a Markdown table, a line an arm: what came of each seed after the last epoch.
+
+    ``names`` calls the arms otherwise than by their keys, and leaves out those it does not name.
+    The errors on training images are means over an epoch, on distorted images, while the network
+    still learned. Raises ``ValueError`` if no run is left.
+    """
+    called = names or {log.arm: log.arm for log in logs}
+    lines = [
+        ("", "parameters", "training error", "test error"),
+        ("---", "---:", "---:", "---:"),
+    ]
+    for arm, name in called.items():
+        runs = [log for log in logs if log.arm == arm]
+        if runs:
+            train = [f"{1 - run.log[-1]['train_accuracy']:.1%}" if run.log else "–" for run in runs]
+            test = [
+                f"diverged in epoch {run.measured['diverged_in_epoch']}"
+                if "diverged_in_epoch" in run.measured
+                else f"{1 - run.accuracy:.1%}"
+                for run in runs
+            ]
+            columns = (name, f"{runs[0].parameters:,}", ", ".join(train), ", ".join(test))
+            lines.append(columns)
+    if len(lines) == 2:
+        raise ValueError(f"names={list(called)}: expected arms among these runs")
+    return "\n".join("| " + " | ".join(line).replace("%", " %") + " |" for line in lines)
+
+
+def conditions(logs: Sequence[RunLog]) -> str:
+    """In a sentence, what all runs of an experiment share: images, classes, epochs, machine.
+
+    Raises ``ValueError`` if they do not share it, or there are none.
+    """
+    shared = {
+        (
+            log.recipe["dataset"],
+            log.tested_on,
+            log.recipe["epochs"],
+            log.recipe["batch_size"],
+            log.recipe["limit"],
+        )
+        for log in logs
+    }
+    if len(shared) != 1:
+        raise ValueError(f"{len(shared)} kinds of runs: expected one")
+    dataset, tested_on, epochs, batch_size, _ = shared.pop()
+    classes = dataset.rpartition("-")[2]
+    devices = sorted({log.made_with["device"] for log in logs})
+    seeds = sorted({log.seed for log in logs})
+    return (
+        f"{classes} classes of Tiny ImageNet at 64×64, {epochs} epochs in batches of {batch_size}, "
+        f"{tested_on:,} test images, {len(seeds)} seed{'s' * (len(seeds) > 1)}, trained on "
+        f"{' and '.join(devices)}."
+    )
 
 
 def log_name(arm: str, seed: int) -> str:
