@@ -220,5 +220,5 @@ def resnext101_32x4d(num_classes: int = 1000, **options) -> ResNeXt:
 
 
 def small_resnext(num_classes: int = 40) -> ResNeXt:
-    """ResNeXt for 64x64: eight paths of four channels, two blocks a stage, a 3x3/2 stem."""
-    return ResNeXt((2, 2, 2, 2), 8, 4, num_classes, out_channels=64, stem="3x3/2")
+    """ResNeXt for 64x64: eight paths of four channels, six blocks, a 3x3/2 stem."""
+    return ResNeXt((1, 2, 2, 1), 8, 4, num_classes, out_channels=64, stem="3x3/2")

@@ -84,5 +84,5 @@ def se_resnext50_32x4d(num_classes: int = 1000) -> SEResNeXt:
 
 
 def small_se_resnet(num_classes: int = 40) -> SEResNet:
-    """SE-ResNet for 64x64: two bottlenecks a stage, a quarter of the width, a 3x3/2 stem."""
-    return SEResNet((2, 2, 2, 2), (16, 32, 64, 128), num_classes, stem="3x3/2")
+    """SE-ResNet for 64x64: six bottlenecks, a quarter of the width, a 3x3/2 stem."""
+    return SEResNet((1, 2, 2, 1), (16, 32, 64, 128), num_classes, stem="3x3/2")

@@ -135,5 +135,5 @@ def shufflenet_v2(num_classes: int = 1000, scale: float = 1.0) -> ShuffleNetV2:
 
 
 def small_shufflenet_v2(num_classes: int = 40) -> ShuffleNetV2:
-    """ShuffleNet v2 for 64x64: the first layer keeps the size; 448 channels at the end."""
-    return ShuffleNetV2((96, 192, 384, 448), num_classes, small_stem=True)
+    """ShuffleNet v2 for 64x64: no stride in the first layer, half the units, 448 at the end."""
+    return ShuffleNetV2((96, 192, 384, 448), num_classes, depths=(2, 4, 2), small_stem=True)
