@@ -84,14 +84,22 @@ def _rate(factor: float, *, batch_norm: bool) -> Arm:
 
 
 def _first_layer(kernel_size: int, stride: int) -> Arm:
-    """The small AlexNet behind another first layer; padding so that only the stride sets sizes."""
-    build = _network(
-        small_alexnet,
-        kernel1=kernel_size,
-        stride1=stride,
-        padding1=(kernel_size - 3) // 2,
-        normalise=True,
-    )
+    """The small AlexNet behind another first layer; padding so that only the stride sets sizes.
+
+    Its filters begin as small as AlexNet's did (0.01), so that what is seen of them is learned.
+    """
+
+    def build(num_classes: int) -> nn.Module:
+        network = small_alexnet(
+            num_classes,
+            kernel1=kernel_size,
+            stride1=stride,
+            padding1=(kernel_size - 3) // 2,
+            normalise=True,
+        )
+        nn.init.normal_(network.conv1.weight, std=0.01)
+        return network
+
     return Arm(build, measure=measure_first_layer)
 
 
