@@ -14,14 +14,14 @@ from torch import nn
 
 from cnnlib.diagrams import (
     describe_confusion,
-    describe_learning_curves,
     describe_kernels,
+    describe_learning_curves,
     describe_network,
     describe_receptive_fields,
     describe_table,
     draw_confusion,
-    draw_learning_curves,
     draw_kernels,
+    draw_learning_curves,
     draw_network,
     draw_receptive_fields,
     draw_stacks,

@@ -81,6 +81,40 @@ def test_strongest_activation_is_chosen_in_each_image():
     assert found.nonzero().tolist() == [[0, 1, 1, 0], [1, 1, 0, 1]]
 
 
+@pytest.mark.parametrize(
+    "options, position, expected",
+    [
+        ({"stride": 2, "ceil_mode": True}, 0, [4, 4, 4, 0, 0]),
+        ({"stride": 3, "ceil_mode": True}, 1, [0, 0, 0, 4.5, 4.5]),  # one place sticks out
+        ({"stride": 1, "padding": (0, 1)}, 0, [3, 3, 0, 0, 0]),
+    ],
+)
+@pytest.mark.parametrize("function", [False, True])
+def test_without_switches_a_pool_spreads_evenly_over_its_window(
+    function, options, position, expected
+):
+    class Pool(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return F.max_pool2d(x, kernel_size=(1, 3), **options)
+
+    network = nn.Sequential(Pool() if function else nn.MaxPool2d((1, 3), **options))
+    found = deconvnet(network, row(2, 6, 12, 3, 9), "0", position=(0, position), switches=False)
+    assert found.flatten().tolist() == expected
+
+
+def test_without_switches_the_network_still_runs_forwards_as_it_is():
+    network = nn.Sequential(nn.MaxPool2d((1, 2)), kernel(1, -1))
+    # 5 1 2 3 -> 5 3 -> 2; back: 2 -2, each over its window
+    found = deconvnet(network, row(5, 1, 2, 3), "1", switches=False)
+    assert found.flatten().tolist() == [1, 1, -1, -1]
+
+
+def test_without_switches_a_dilated_pool_is_refused():
+    network = nn.Sequential(nn.MaxPool2d(2, dilation=2))
+    with pytest.raises(ValueError, match="dilation=2"):
+        deconvnet(network, torch.rand(1, 1, 5, 5), "0", switches=False)
+
+
 class Functional(nn.Module):
     """Two layers, with its ReLUs as functions or modules, in place or not."""
 

@@ -106,6 +106,7 @@ def test_scores_equal_brute_force(key):
             outputs = network(covered)
             assert math.isclose(found.scores[0, i, j], outputs[0, 2], rel_tol=1e-4, abs_tol=1e-6)
             assert found.labels[0, i, j] == outputs.argmax()
+            assert same(found.outputs[0, i, j], outputs[0], 1e-4)
             share = outputs.softmax(1)[0, 2]
             assert math.isclose(found.probability[0, i, j], share, rel_tol=1e-4)
 

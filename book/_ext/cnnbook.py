@@ -176,10 +176,12 @@ def _run(app: Sphinx, path: Path, notebook: NotebookNode) -> tuple[ExecutionResu
 
 
 def drop_widget_state(app: Sphinx, doctree: nodes.document) -> None:
-    """Remove the kernel's widget state, which only a CDN's html-manager could read."""
-    for node in list(doctree.findall(nodes.raw)):
-        if "application/vnd.jupyter.widget-state+json" in node.rawsource + node.astext():
-            node.parent.remove(node)
+    """Leave out the kernel's widget state, which only a CDN's html-manager could read.
+
+    MyST-NB keeps it among the page's scripts, and it holds every trait a second time.
+    """
+    scripts = app.env.nb_metadata.get(app.env.docname, {}).get("js_files", {})
+    scripts.pop("ipywidgets_state", None)
 
 
 def keep_numbers_with_their_signs(app: Sphinx, doctree: nodes.document) -> None:

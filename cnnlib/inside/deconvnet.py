@@ -17,7 +17,8 @@ table in which these ways of looking differ: r is the signal from above, x what 
 The other layers, on the way back:
 
 - Overlapping pools: a place that won several windows gets the sum of what they send. Of equal
-  values the first wins, in reading order, as in torch.
+  values the first wins, in reading order, as in torch. (``switches=False`` leaves the switches
+  out, to show what they are for.)
 - Sums give the signal to every branch, ``cat`` gives each branch its channels. Linear layers are
   transposed. Means spread it evenly.
 - Batch normalisation, at test, is a scale a channel, and stays one. Biases play no part.
@@ -34,7 +35,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
-from cnnlib.inside.layers import named_layer, resting
+from cnnlib.inside.layers import resting, run_to
 from cnnlib.inside.patches import in_place
 from cnnlib.trace.call import plain_name
 
@@ -56,6 +57,7 @@ def deconvnet(
     position: tuple[int, int] | None = None,
     *,
     rule: str = "deconvnet",
+    switches: bool = True,
 ) -> Tensor:
     """What in ``image``, (N, C, H, W), made one activation of ``layer``. Returns (N, C, H, W).
 
@@ -65,20 +67,21 @@ def deconvnet(
     network's output. A layer that runs several times is taken as it runs first.
 
     ``rule``: with "deconvnet" the signal starts as the activation itself, as in the paper; with
-    "gradient" and "guided" as 1, so that the first is the derivative. The module runs in eval mode
-    and is left as it was.
+    "gradient" and "guided" as 1, so that the first is the derivative. ``switches=False``: max pools
+    forget who won, and send a signal in equal parts to all places of the window that lie on the
+    map. The module runs in eval mode and is left as it was.
 
-    Raises ``ValueError`` for an image, layer, channel, position or rule that does not fit.
+    Raises ``ValueError`` for an image, layer, channel, position or rule that does not fit, and
+    without switches for a max pool with dilation.
     """
     if not isinstance(image, Tensor) or image.dim() != 4 or not len(image):
         given = tuple(image.shape) if isinstance(image, Tensor) else type(image).__name__
         raise ValueError(f"image={given}: expected a tensor of shape (N, C, H, W)")
     if rule not in RELU_RULES:
         raise ValueError(f"rule={rule!r}: expected one of {list(RELU_RULES)}")
-    inner = named_layer(module, layer)
     pixels = image.detach().clone().requires_grad_()
     with resting(module), torch.enable_grad():
-        activations = _run_to(module, inner, layer, pixels, rule)
+        activations = _run_to(module, layer, pixels, _Reversed(rule, switches))
         chosen = _choose(activations.detach(), channel, position)
         start = torch.zeros_like(activations)
         start[chosen] = activations.detach()[chosen] if rule == "deconvnet" else 1.0
@@ -86,24 +89,16 @@ def deconvnet(
     return found
 
 
-def _run_to(module: nn.Module, inner: nn.Module, layer: str, pixels: Tensor, rule: str) -> Tensor:
-    """The layer's output; the network runs no further."""
-
-    def catch(part: nn.Module, args: tuple, out: Any) -> None:
-        raise _Reached(out)
-
-    hooks = [inner.register_forward_hook(catch)]
-    if rule == "deconvnet":
+def _run_to(module: nn.Module, layer: str, pixels: Tensor, way_back: "_Reversed") -> Tensor:
+    """The layer's output, ready for the way back."""
+    hooks = []
+    if way_back.rule == "deconvnet":
         for part in module.modules():
             if type(part).__name__ == "LocalResponseNorm":
                 hooks.append(part.register_forward_hook(_pass_over, prepend=True))
     try:
-        with _Rectifiers(rule):
-            module(pixels)
-    except _Reached as reached:
-        out = reached.out
-    else:
-        raise ValueError(f"layer={layer!r}: the network does not run it")
+        with way_back:
+            out = run_to(module, layer, pixels)
     finally:
         for hook in hooks:
             hook.remove()
@@ -136,20 +131,15 @@ def _choose(activations: Tensor, channel: Any, position: Any) -> tuple[Tensor, .
     return images, channel, *(torch.full_like(images, p) for p in position)
 
 
-class _Reached(Exception):
-    """The layer that was waited for has run."""
+class _Reversed(TorchFunctionMode):
+    """Gives every ReLU of the network, module or function, the backward rule of this name.
 
-    def __init__(self, out: Any) -> None:
+    And every max pool that of an average pool, if there are to be no switches.
+    """
+
+    def __init__(self, rule: str, switches: bool) -> None:
         super().__init__()
-        self.out = out
-
-
-class _Rectifiers(TorchFunctionMode):
-    """Gives every ReLU of the network, module or function, the backward rule of this name."""
-
-    def __init__(self, rule: str) -> None:
-        super().__init__()
-        self.rule = rule
+        self.rule, self.switches = rule, switches
 
     def __torch_function__(
         self, func: Callable, types: Any, args: tuple = (), kwargs: dict | None = None
@@ -158,6 +148,8 @@ class _Rectifiers(TorchFunctionMode):
         name = plain_name(func)
         if name == "local_response_norm" and self.rule == "deconvnet":
             return _pass_over(None, args, func(*args, **kwargs))
+        if name == "max_pool2d" and not self.switches:
+            return _Instead.apply(func(*args, **kwargs), _mean_of_windows(*args, **kwargs))
         if name not in _RECTIFIERS:
             return func(*args, **kwargs)
         x = args[0] if args else kwargs["input"]
@@ -185,3 +177,30 @@ class _Rectify(torch.autograd.Function):
 def _pass_over(part: Any, args: tuple, out: Tensor) -> Tensor:
     """The layer's values forwards; backwards, nothing happens."""
     return args[0] + (out - args[0]).detach()
+
+
+class _Instead(torch.autograd.Function):
+    """Forwards the first; backwards the signal goes to the second."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, way_back: Tensor) -> Tensor:
+        return values.clone()
+
+    @staticmethod
+    def backward(ctx: Any, signal: Tensor) -> tuple[None, Tensor]:
+        return None, signal
+
+
+def _mean_of_windows(
+    input: Tensor,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    dilation: Any = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Tensor:
+    """An average pool with a max pool's arguments. The border's padding does not count."""
+    if dilation not in (1, (1, 1), [1, 1]):
+        raise ValueError(f"switches=False: a max pool has dilation={dilation}, expected 1")
+    return F.avg_pool2d(input, kernel_size, stride, padding, ceil_mode, count_include_pad=False)

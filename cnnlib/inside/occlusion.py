@@ -44,6 +44,7 @@ class OcclusionMap:
       the same without occluder.
     - ``probability``, ``labels``: the target's share of the softmax, and the number of the highest
       output. None where the outputs are not one a class.
+    - ``outputs`` (N, rows, columns, K): all outputs, and ``clean_outputs`` (N, K). None as above.
     - ``activity``: the sum over one map of the asked layer, the map whose sum is the largest
       without occluder, ``channel`` (N,). None if no layer was asked for.
     """
@@ -54,6 +55,8 @@ class OcclusionMap:
     clean_probability: Tensor | None
     labels: Tensor | None
     clean_labels: Tensor | None
+    outputs: Tensor | None
+    clean_outputs: Tensor | None
     activity: Tensor | None
     clean_activity: Tensor | None
     channel: Tensor | None
@@ -124,7 +127,7 @@ def occlusion_map(
     ):
         clean = scan.look_clean()
         shape = (len(image), len(scan.tops), len(scan.lefts))
-        maps = [None if c is None else c.new_empty(shape) for c in clean]
+        maps = [None if c is None else c.new_empty(shape + c.shape[1:]) for c in clean]
         for i, rows, columns, found in scan.look(bar):
             for whole, part in zip(maps, found, strict=True):
                 if whole is not None:
@@ -136,8 +139,10 @@ def occlusion_map(
         clean_probability=clean[1],
         labels=maps[2],
         clean_labels=clean[2],
-        activity=maps[3],
-        clean_activity=clean[3],
+        outputs=maps[3],
+        clean_outputs=clean[3],
+        activity=maps[4],
+        clean_activity=clean[4],
         channel=scan.channel,
         tops=scan.tops,
         lefts=scan.lefts,
@@ -198,7 +203,7 @@ class _Scan:
             size,
             tops,
             lefts,
-            _filling(fill, image),
+            filling(fill, image),
             inner,
             method,
         )
@@ -206,7 +211,7 @@ class _Scan:
     # --- reading the network's answers ---
 
     def answers(self, images: Tensor, numbers: Sequence[int]) -> tuple[Tensor | None, ...]:
-        """Score, probability, label and activity of a batch; ``numbers`` are whose images.
+        """Score, probability, label, outputs and activity of a batch; ``numbers`` are whose images.
 
         A layer that runs several times is taken as it runs last.
         """
@@ -230,7 +235,7 @@ class _Scan:
                     f"target=None: the network has {tuple(outputs.shape[1:])} outputs an image, "
                     "expected the number of one"
                 )
-            return outputs.reshape(-1), None, None
+            return outputs.reshape(-1), None, None, None
         targets = [self.targets[number] for number in numbers]
         for target in targets:
             shape = outputs.shape[1:]
@@ -244,8 +249,8 @@ class _Scan:
         index = torch.tensor(targets, device=outputs.device)
         index = (torch.arange(len(outputs), device=outputs.device), *index.unbind(1))
         if outputs.dim() != 2:
-            return outputs[index], None, None
-        return outputs[index], outputs.softmax(1)[index], outputs.argmax(1)
+            return outputs[index], None, None, None
+        return outputs[index], outputs.softmax(1)[index], outputs.argmax(1), outputs
 
     def _activity(self, numbers: Sequence[int]) -> Tensor | None:
         if self.layer is None:
@@ -442,7 +447,7 @@ def _targets(target: Any, images: int) -> list[tuple[int, ...]] | None:
     return found
 
 
-def _filling(fill: Any, image: Tensor) -> Tensor:
+def filling(fill: Any, image: Tensor) -> Tensor:
     """What the occluder holds, as a tensor of the image's shape."""
     try:
         filling = torch.as_tensor(fill, dtype=image.dtype, device=image.device)

@@ -88,7 +88,7 @@ def attribute(
     inner = None if layer is None else named_layer(module, layer)
     with resting(module), torch.enable_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # captum says that it sets hooks, and takes them away
-        numbers = _numbers(module, image, target)
+        numbers = target_numbers(module, image, target)
         pixels = image.detach().clone().requires_grad_()
         if method in LAYER_METHODS:
             found = LAYER_METHODS[method](module, inner, pixels, numbers)
@@ -98,7 +98,7 @@ def attribute(
     return found.detach()
 
 
-def _numbers(module: nn.Module, image: Tensor, target: Any) -> Tensor:
+def target_numbers(module: nn.Module, image: Tensor, target: Any) -> Tensor:
     """One output number for each image."""
     with torch.no_grad():
         outputs = module(image[:1])

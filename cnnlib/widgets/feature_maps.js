@@ -4,15 +4,18 @@
 // without pinning it. A new layer or image repaints the canvases; a new unit only moves marks.
 
 import { seenBy } from "./geometry.js";
-import { announcer, button, element, svgElement, uniqueId, unpack, watch } from "./page.js";
+import {
+  frame, inputPanel, isVector, mapsPanel, numberInWords, opaque, paintMap, paintPixels, pickOne,
+  scaleOf, setSize, spanInWords, unpackPalettes, valueOf, windowInWords, zoom,
+} from "./maps.js";
+import { announcer, button, element, uniqueId, unpack, watch } from "./page.js";
 
 const MOST_BARS = 12; // classes; where there are more, the best of them are shown
 const MOST_BELOW = 32; // channels of the layer below that are drawn one by one
-const PICTURE = 208; // CSS pixels at most for the longer side of the image, and of the enlargement
 
 export default {
   render({ model, el }) {
-    el.classList.add("cnn-widget", "cnn-feature-maps");
+    el.classList.add("cnn-widget", "cnn-map-viewer", "cnn-feature-maps");
     const data = unpackAll(model);
     const spoken = announcer();
     let hovered = null; // {channel, unit}, or null
@@ -27,9 +30,9 @@ export default {
       content: [element("strong", {}, entry.name), element("span", {}, shapeInWords(entry))],
       choose: () => save({ layer: entry.row, ...samePlace(entry) }),
     })));
-    const input = inputPanel(data.images);
+    const input = inputPanel(data.images.shape.slice(1, 3));
     const below = belowPanel(data.palettes);
-    const grid = mapsPanel(data.palettes, {
+    const grid = mapsPanel(data.palettes, (entry) => legendOf(entry, data.palettes), {
       hover(place) { hovered = place; drawUnit(); },
       pin(place) { hovered = null; save(place); },
     });
@@ -84,9 +87,9 @@ export default {
       }
       if (onScreen.entry !== entry || onScreen.image !== image) {
         images.set(image);
-        grid.paint(image);
+        grid.paint(levelsOf(entry, image));
         below.paint(image);
-        input.paint(image, data.titles[image]);
+        input.paint((canvas) => paintImage(canvas, data.images, image), data.titles[image]);
         answer.show(image);
       }
       onScreen = { entry, image };
@@ -140,27 +143,13 @@ function unpackAll(model) {
     titles: model.get("titles"),
     scores: model.get("scores"),
     categories: model.get("categories"),
-    palettes: Object.fromEntries(Object.entries(model.get("palettes"))
-      .map(([name, packed]) => [name, opaque(unpack(packed).bytes)])),
+    palettes: unpackPalettes(model.get("palettes")),
   };
 }
 
-// What a byte stands for: feature_maps.py's _quantised(), backwards.
-export function valueOf({ signed, limit }, level) {
-  return signed ? ((level - 128) / 127) * limit : (level / 255) * limit;
-}
-
-// A number with as many decimals as one step of its layer's scale is worth.
-export function numberInWords(value, { signed, limit }) {
-  const step = limit / (signed ? 127 : 255);
-  if (step === 0) return "0";
-  const text = step < 1e-6 || limit >= 1e6 ? value.toExponential(1)
-    : value.toFixed(Math.max(0, Math.ceil(-Math.log10(step))));
-  return text.replaceAll("-", "−");
-}
-
-function isVector({ shape: [, , height, width] }) {
-  return height === 1 && width === 1;
+function levelsOf({ bytes, shape: [, channels, height, width] }, image) {
+  const size = channels * height * width;
+  return bytes.subarray(image * size, (image + 1) * size);
 }
 
 function levelAt({ bytes, shape: [, channels, height, width] }, image, channel, [y, x]) {
@@ -184,66 +173,7 @@ function shapeInWords(entry) {
   return isVector(entry) ? `${channels}` : `${channels} × ${height} × ${width}`;
 }
 
-function windowInWords([rows, columns], [height, width]) {
-  if (!rows || !columns) return "nothing of the image";
-  const [high, wide] = [rows, columns].map(([first, last]) => last - first + 1);
-  if (high === height && wide === width) return `the whole image, ${height} × ${width} pixels`;
-  return `${high} × ${wide} pixels of the image: `
-    + `${spanInWords("row", rows)}, ${spanInWords("column", columns)}`;
-}
-
-function spanInWords(name, [first, last]) {
-  return first === last ? `${name} ${first}` : `${name}s ${first} to ${last}`;
-}
-
-// ---- Choosing one of several: one tab stop, arrow keys move.
-
-function pickOne(role, label, options) {
-  const picked = role === "tab" ? "aria-selected" : "aria-checked";
-  const nodes = options.map(({ label: name = null, content, choose }) => element("button", {
-    type: "button", role, id: uniqueId(role), class: "cnn-pick", "aria-label": name, title: name,
-    onclick: choose,
-  }, ...content));
-  const steps = {
-    ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1, Home: -Infinity, End: Infinity,
-  };
-  function step(event) {
-    if (!(event.key in steps)) return;
-    event.preventDefault();
-    const from = nodes.indexOf(document.activeElement);
-    const to = Math.max(0, Math.min(nodes.length - 1, from + steps[event.key]));
-    nodes[to].focus();
-    options[to].choose();
-  }
-  const list = element("div", {
-    role: role === "tab" ? "tablist" : "radiogroup", "aria-label": label, class: "cnn-picks",
-    onkeydown: step,
-  }, ...nodes);
-  return {
-    node: element("div", { class: "cnn-picker" },
-      element("span", { class: "cnn-picker-name", "aria-hidden": "true" }, label), list),
-    set(chosen) {
-      nodes.forEach((node, number) => {
-        node.setAttribute(picked, String(number === chosen));
-        node.tabIndex = number === chosen ? 0 : -1;
-      });
-      this.panel?.setAttribute("aria-labelledby", nodes[chosen].id);
-    },
-    control(panel) {
-      this.panel = panel;
-      for (const node of nodes) node.setAttribute("aria-controls", panel.id);
-    },
-  };
-}
-
 // ---- Pixels.
-
-// Colours r, g, b, r, g, b, ... as one 32-bit pixel each, in the machine's own byte order.
-function opaque(colours) {
-  const bytes = new Uint8Array((colours.length / 3) * 4).fill(255);
-  for (let i = 0; i < colours.length; i += 1) bytes[Math.floor(i / 3) * 4 + (i % 3)] = colours[i];
-  return new Uint32Array(bytes.buffer);
-}
 
 function paintImage(canvas, { shape: [, height, width, depth = 1], bytes }, number) {
   const size = height * width * depth;
@@ -253,103 +183,10 @@ function paintImage(canvas, { shape: [, height, width, depth = 1], bytes }, numb
   paintPixels(canvas, height, width, opaque(colours));
 }
 
-function paintMap(canvas, entry, image, channel, palettes) {
-  const { bytes, signed, shape: [, channels, height, width] } = entry;
-  const start = (image * channels + channel) * height * width;
-  const palette = palettes[signed ? "signed" : "positive"];
-  const levels = bytes.subarray(start, start + height * width);
-  paintPixels(canvas, height, width, Uint32Array.from(levels, (level) => palette[level]));
-}
-
-function paintPixels(canvas, height, width, pixels) {
-  canvas.height = height;
-  canvas.width = width;
-  const bytes = new Uint8ClampedArray(pixels.buffer);
-  canvas.getContext("2d").putImageData(new ImageData(bytes, width, height), 0, 0);
-}
-
 function thumbnail(images, number) {
   const canvas = element("canvas", { class: "cnn-pixels", "aria-hidden": "true" });
   paintImage(canvas, images, number);
   return canvas;
-}
-
-// CSS pixels for a map's pixel: whole, where the map is not larger than its place.
-function zoom([height, width], side) {
-  const scale = side / Math.max(height, width);
-  return scale > 1 ? Math.floor(scale) : scale;
-}
-
-function setSize(canvas, [height, width], scale) {
-  canvas.style.width = `${width * scale}px`;
-  canvas.style.height = `${height * scale}px`;
-}
-
-// A frame over a picture of height x width pixels; set([rows, columns]) places it, null hides it.
-function frame([height, width]) {
-  const lines = ["cnn-frame-edge", "cnn-frame-line"]
-    .map((name) => svgElement("rect", { class: name }));
-  const node = svgElement("svg", {
-    viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: "none", class: "cnn-frame",
-    "aria-hidden": "true",
-  }, ...lines);
-  return {
-    node,
-    set(span) {
-      node.style.display = span?.[0] && span[1] ? "" : "none";
-      if (!span?.[0] || !span[1]) return;
-      const [[top, bottom], [left, right]] = span;
-      for (const line of lines) {
-        line.setAttribute("x", left);
-        line.setAttribute("y", top);
-        line.setAttribute("width", right - left + 1);
-        line.setAttribute("height", bottom - top + 1);
-      }
-    },
-  };
-}
-
-// ---- The image, with the window outlined, and the window enlarged.
-
-function inputPanel(images) {
-  const size = images.shape.slice(1, 3);
-  const whole = element("canvas", { class: "cnn-pixels", role: "img" });
-  const part = element("canvas", { class: "cnn-pixels", role: "img" });
-  const outline = frame(size);
-  const title = element("span", {}, "");
-  const enlarged = element("span", {}, "");
-  const figure = (caption, ...content) => element("figure", { class: "cnn-figure" },
-    element("figcaption", {}, caption), element("div", { class: "cnn-stage" }, ...content));
-  let name = "";
-  let side = PICTURE;
-  return {
-    node: element("div", { class: "cnn-input" },
-      figure(title, whole, outline.node), figure(enlarged, part)),
-    fit(width) { // on a phone the two stand side by side
-      side = width < 2 * PICTURE ? Math.min(PICTURE, (width - 12) / 2) : PICTURE;
-      setSize(whole, size, zoom(size, side));
-      part.parentNode.style.minHeight = `${side}px`;
-    },
-    paint(number, words) {
-      paintImage(whole, images, number);
-      name = words;
-      title.textContent = `Input: ${words}`;
-    },
-    mark(span) {
-      outline.set(span);
-      whole.setAttribute("aria-label", `${name}. The unit saw ${windowInWords(span, size)}.`);
-      const [rows, columns] = span;
-      part.parentNode.style.visibility = rows && columns ? "" : "hidden";
-      if (!rows || !columns) return;
-      const seen = [rows, columns].map(([first, last]) => last - first + 1);
-      [part.height, part.width] = seen;
-      part.getContext("2d").drawImage(
-        whole, columns[0], rows[0], seen[1], seen[0], 0, 0, seen[1], seen[0]);
-      setSize(part, seen, zoom(seen, side));
-      enlarged.textContent = `What it saw: ${seen[0]} × ${seen[1]}`;
-      part.setAttribute("aria-label", `The ${seen[0]} × ${seen[1]} pixels it saw, enlarged`);
-    },
-  };
 }
 
 // ---- The shown layer below: which of its maps the channel reads, and where. Only where Python
@@ -388,7 +225,9 @@ function belowPanel(palettes) {
       list.replaceChildren(...cells.map(({ cell }) => cell));
     },
     paint(image) {
-      cells.forEach(({ canvas }, channel) => paintMap(canvas, source, image, channel, palettes));
+      cells.forEach(({ canvas }, channel) => {
+        paintMap(canvas, source, levelsOf(source, image), channel, palettes);
+      });
     },
     mark(channel, seen) {
       if (!cells.length) return;
@@ -419,122 +258,14 @@ function listInWords(numbers) {
   return `${numbers.slice(0, -1).join(", ")} and ${numbers.at(-1)}`;
 }
 
-// ---- The chosen layer's maps: one tab stop, the arrow keys move over the units of all of them.
-
-function mapsPanel(palettes, { hover, pin }) {
-  const legend = element("div", { class: "cnn-legend" });
-  const keysId = uniqueId("keys");
-  const mark = element("div", { class: "cnn-unit" });
-  const grid = element("div", {
-    class: "cnn-grid cnn-grid-maps", role: "application", tabindex: 0, "aria-describedby": keysId,
-    "aria-roledescription": "feature maps",
-    onkeydown: (event) => {
-      const place = stepFrom(event);
-      if (!place) return;
-      event.preventDefault();
-      pin(place);
-    },
-    onpointermove: (event) => hover(placeAt(event)),
-    onpointerleave: () => hover(null),
-    onclick: (event) => { const place = placeAt(event); if (place) pin(place); },
-  });
-  const keys = element("p", { class: "cnn-help", id: keysId });
-  let entry = null;
-  let cells = [];
-  let marked = null;
-
-  function placeAt({ target, clientX, clientY }) {
-    const channel = cells.findIndex(({ canvas }) => canvas === target);
-    if (channel < 0) return null;
-    const box = target.getBoundingClientRect();
-    const along = (offset, length, count) =>
-      Math.max(0, Math.min(count - 1, Math.floor((offset / length) * count)));
-    const [, , height, width] = entry.shape;
-    const y = along(clientY - box.top, box.height, height);
-    const x = along(clientX - box.left, box.width, width);
-    return { channel, unit: [y, x] };
-  }
-
-  // Over a map's border the next map follows; with Shift each step is a whole map.
-  function stepFrom({ key, shiftKey }) {
-    const moves = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
-    const { channel, unit } = marked;
-    const size = entry.shape.slice(2);
-    if (key === "Home") return { channel, unit: [unit[0], 0] };
-    if (key === "End") return { channel, unit: [unit[0], size[1] - 1] };
-    if (!(key in moves)) return null;
-    const axis = moves[key][0] === 0 ? 1 : 0;
-    const step = moves[key][axis];
-    const next = unit[axis] + step;
-    if (!shiftKey && next >= 0 && next < size[axis]) {
-      return { channel, unit: unit.map((index, a) => (a === axis ? next : index)) };
-    }
-    const neighbour = channel + step * (axis === 0 ? columnsNow() : 1);
-    if (neighbour < 0 || neighbour >= cells.length) return null;
-    const entered = step > 0 ? 0 : size[axis] - 1;
-    return {
-      channel: neighbour,
-      unit: shiftKey ? unit : unit.map((index, a) => (a === axis ? entered : index)),
-    };
-  }
-
-  function columnsNow() {
-    const top = cells[0].cell.offsetTop;
-    const columns = cells.findIndex(({ cell }) => cell.offsetTop > top);
-    return columns < 0 ? cells.length : columns;
-  }
-
-  return {
-    node: element("div", {}, legend, grid, keys),
-    build(next) {
-      entry = next;
-      const [, channels, ...size] = entry.shape;
-      const side = isVector(entry) ? 28 : channels <= 8 ? 112 : channels <= 32 ? 84 : 56;
-      cells = Array.from({ length: channels }, (_, channel) => {
-        const canvas = element("canvas", { class: "cnn-pixels" });
-        setSize(canvas, size, zoom(size, side));
-        return { canvas, cell: element("div", { class: "cnn-cell" },
-          element("span", {}, String(channel)), canvas) };
-      });
-      grid.replaceChildren(...cells.map(({ cell }) => cell), mark);
-      grid.style.gridTemplateColumns = entry.columns ? `repeat(${entry.columns}, max-content)` : "";
-      grid.setAttribute("aria-label", `${entry.name}: ${channels} ${isVector(entry) ? "units"
-        : `maps of ${size[0]} × ${size[1]}`}`);
-      keys.textContent = `Point at a unit, or use the arrow keys${isVector(entry) ? ""
-        : "; with Shift they go from map to map"}. Counted from 0.`;
-      legend.replaceChildren(...legendOf(entry, palettes));
-    },
-    paint(image) {
-      cells.forEach(({ canvas }, channel) => paintMap(canvas, entry, image, channel, palettes));
-    },
-    mark(place) {
-      if (marked) cells[marked.channel]?.cell.classList.remove("cnn-chosen");
-      marked = place;
-      const { cell, canvas } = cells[place.channel];
-      cell.classList.add("cnn-chosen");
-      const [, , height, width] = entry.shape;
-      const [high, wide] = [canvas.offsetHeight / height, canvas.offsetWidth / width];
-      const [y, x] = place.unit;
-      mark.style.width = `${wide}px`;
-      mark.style.height = `${high}px`;
-      mark.style.transform =
-        `translate(${canvas.offsetLeft + x * wide}px, ${canvas.offsetTop + y * high}px)`;
-    },
-  };
-}
+// ---- What the colours mean.
 
 function legendOf(entry, palettes) {
-  const { signed, limit } = entry;
-  const strip = element("canvas", { class: "cnn-strip", "aria-hidden": "true" });
-  const palette = palettes[signed ? "signed" : "positive"];
-  const levels = palette.slice(signed ? 1 : 0); // a signed scale has no level 0
-  paintPixels(strip, 1, levels.length, levels);
-  const [most, least] = [limit, -limit].map((value) => numberInWords(value, entry));
-  const text = signed
+  const [most, least] = [entry.limit, -entry.limit].map((value) => numberInWords(value, entry));
+  const ticks = entry.signed
     ? [`${least} (blue)`, "0 (dark)", `${most} (orange)`] : ["0 (dark)", `${most} (bright)`];
   return [
-    element("div", { class: "cnn-scale" }, strip,
-      element("div", { class: "cnn-ticks" }, ...text.map((words) => element("span", {}, words)))),
+    scaleOf(palettes, entry.signed, ticks),
     element("span", { class: "cnn-help" }, "One scale for all maps of the layer and all images."),
   ];
 }

@@ -1,6 +1,5 @@
 """A network's feature maps on chosen images, with what the unit under the pointer saw."""
 
-import base64
 import html
 import math
 from collections.abc import Mapping, Sequence
@@ -8,14 +7,21 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from traitlets import Dict, Int, List, TraitError, Unicode, observe, validate
 
-from cnnlib.widgets.base import TeachingWidget, pack, png_address, rows_of, seen_in_image
+from cnnlib.widgets.base import TeachingWidget, pack, rows_of, seen_in_image
+from cnnlib.widgets.maps import (
+    FOLLOWED,
+    checked_images,
+    checked_maps,
+    outline,
+    palette,
+    palettes,
+    picture,
+    quantised,
+    span_in_words,
+    unpacked,
+    value_of,
+)
 
-# The two colour scales, as anchors from level 0 to level 255. Nothing is dark in both, so that a
-# map's strong places shine; the sign is the hue, blue below zero and orange above.
-POSITIVE = ("#14161a", "#5a300c", "#a5590f", "#ee9a3f", "#fff1d6")
-SIGNED = ("#d6ecff", "#4fa3ee", "#1f5c99", "#14161a", "#9a520e", "#ee9a3f", "#fff1d6")
-
-FOLLOWED = ("inputs", "windows", "in_sizes", "grid")  # what `seenBy` needs of a row
 MOST_IN_PICTURE = 128  # channels; the still picture says so where a layer has more
 
 
@@ -76,7 +82,7 @@ class FeatureMaps(TeachingWidget, stem="feature_maps"):
         **chosen,
     ) -> None:
         rows = rows_of(layers)
-        pixels = _checked_images(images, rows)
+        pixels = checked_images(images, rows)
         if len(titles) != len(pixels):
             raise ValueError(f"titles: {len(titles)} for {len(pixels)} images, expected one each")
         if not maps:
@@ -86,7 +92,7 @@ class FeatureMaps(TeachingWidget, stem="feature_maps"):
                 raise ValueError(f"{option}: row {row} is not among the rows of maps")
         shown = []
         for row in sorted(maps):
-            values = _checked_maps(maps[row], row, rows, len(pixels))
+            values = checked_maps(maps[row], row, rows, len(pixels))
             below = _shown_below(rows, row, shown)
             read = (reads or {}).get(row)
             shown.append(
@@ -96,7 +102,7 @@ class FeatureMaps(TeachingWidget, stem="feature_maps"):
                     "columns": (columns or {}).get(row),
                     "below": None if below is None else below["row"],
                     "reads": None if read is None else _checked_reads(read, row, values, below),
-                    **_quantised(values),
+                    **_levels(values),
                 }
             )
         scores, categories = _checked_scores(scores, categories, len(pixels))
@@ -110,7 +116,7 @@ class FeatureMaps(TeachingWidget, stem="feature_maps"):
             titles=[str(title) for title in titles],
             scores=scores,
             categories=categories,
-            palettes={"positive": pack(_palette(POSITIVE, 0)), "signed": pack(_palette(SIGNED, 1))},
+            palettes=palettes(),
             **start,
         )
 
@@ -150,7 +156,7 @@ class FeatureMaps(TeachingWidget, stem="feature_maps"):
             f"Feature maps of {shown['name']}, {channels} channels{size}, for the image "
             f"“{self.titles[self.image]}”. The unit at row {self.unit[0]}, column {self.unit[1]} "
             f"of channel {self.channel} has the value {self._value():.3g} and saw "
-            f"{_span(rows, 'row')} and {_span(columns, 'column')} of the image."
+            f"{span_in_words(rows, 'row')} and {span_in_words(columns, 'column')} of the image."
         )
         if self.scores:
             scores = self.scores[self.image]
@@ -159,11 +165,11 @@ class FeatureMaps(TeachingWidget, stem="feature_maps"):
 
     def still_picture(self) -> str:
         shown = self._shown()
-        pixels = _unpacked(self.images)[self.image]
+        pixels = unpacked(self.images)[self.image]
         height, width = pixels.shape[:2]
         scale = 200 / max(height, width)
         rows, columns = seen_in_image(self.rows, self.layer, self.unit)
-        left = _picture(pixels, 2, 2, width * scale, height * scale) + _outline(
+        left = picture(pixels, 2, 2, width * scale, height * scale) + outline(
             2 + columns.start * scale,
             2 + rows.start * scale,
             len(columns) * scale,
@@ -171,8 +177,8 @@ class FeatureMaps(TeachingWidget, stem="feature_maps"):
         )
 
         first = self.channel // MOST_IN_PICTURE * MOST_IN_PICTURE
-        maps = _unpacked(shown["levels"])[self.image, first : first + MOST_IN_PICTURE]
-        palette = _unpacked(self.palettes["signed" if shown["signed"] else "positive"])
+        maps = unpacked(shown["levels"])[self.image, first : first + MOST_IN_PICTURE]
+        colours = palette(shown["signed"])
         across = shown["columns"] or math.ceil(math.sqrt(1.6 * len(maps)))
         step = min(418 / across, 130)
         _, high, wide = maps.shape
@@ -180,10 +186,10 @@ class FeatureMaps(TeachingWidget, stem="feature_maps"):
         right = ""
         for channel, levels in enumerate(maps):
             x, y = 220 + channel % across * step, 2 + channel // across * step
-            right += _picture(palette[levels], x, y, wide * size, high * size)
+            right += picture(colours[levels], x, y, wide * size, high * size)
             if first + channel == self.channel:
                 row, column = self.unit
-                right += _outline(x + column * size, y + row * size, size, size)
+                right += outline(x + column * size, y + row * size, size, size)
         bottom = 4 + max(height * scale, math.ceil(len(maps) / across) * step)
 
         channels = shown["levels"]["shape"][1]
@@ -212,41 +218,8 @@ class FeatureMaps(TeachingWidget, stem="feature_maps"):
     def _value(self) -> float:
         """The chosen unit's value, as exact as its byte holds it."""
         shown = self._shown()
-        level = int(_unpacked(shown["levels"])[self.image, self.channel, *self.unit])
-        return (
-            (level - 128) / 127 * shown["limit"]
-            if shown["signed"]
-            else level / 255 * shown["limit"]
-        )
-
-
-def _checked_images(images: np.ndarray, rows: list[dict]) -> np.ndarray:
-    images = np.ascontiguousarray(images)
-    size = rows[0]["in_sizes"][0]
-    if images.dtype != np.uint8:
-        raise ValueError(f"images of {images.dtype}: expected uint8, as the network saw them")
-    if images.ndim not in (3, 4) or images.shape[3:] not in ((), (3,)) or not len(images):
-        raise ValueError(f"images of shape {images.shape}: expected (n, H, W) or (n, H, W, 3)")
-    if list(images.shape[1:3]) != size:
-        raise ValueError(f"images of size {images.shape[1:3]}: the layers were traced on {size}")
-    return images
-
-
-def _checked_maps(values, row: int, rows: list[dict], count: int) -> np.ndarray:
-    """The row's output as float (images, C, H, W)."""
-    if not 0 <= row < len(rows):
-        raise ValueError(f"maps: row {row}, expected a row number from 0 to {len(rows) - 1}")
-    if rows[row]["size"] != rows[row]["grid"]:
-        raise ValueError(
-            f"maps: row {row} ({rows[row]['name']}) is a flattened map; show the row it flattens"
-        )
-    values = np.asarray(values, dtype=np.float64)
-    expected = (count, *rows[row]["shape"][1:])
-    if values.shape != expected:
-        raise ValueError(f"maps[{row}] has shape {values.shape}: expected {expected}")
-    if not np.isfinite(values).all():
-        raise ValueError(f"maps[{row}] holds values that are not finite numbers")
-    return values.reshape(*values.shape[:2], *rows[row]["size"])
+        level = int(unpacked(shown["levels"])[self.image, self.channel, *self.unit])
+        return value_of(level, shown["limit"], shown["signed"])
 
 
 def _shown_below(rows: list[dict], row: int, shown: list[dict]) -> dict | None:
@@ -302,47 +275,8 @@ def _checked_scores(scores, categories, count: int) -> tuple[list[list[float]], 
     return scores.tolist(), names
 
 
-def _quantised(values: np.ndarray) -> dict:
-    """Values as bytes: ``level / 255 * limit``, or signed ``(level - 128) / 127 * limit``."""
+def _levels(values: np.ndarray) -> dict:
+    """Values as bytes, on one scale for all channels and images."""
     signed = bool(values.min() < 0)
     limit = float(np.abs(values).max())
-    part = values / (limit or 1.0)
-    levels = np.rint(part * 127) + 128 if signed else np.rint(part * 255)
-    return {"signed": signed, "limit": limit, "levels": pack(levels.astype(np.uint8))}
-
-
-def _palette(anchors: Sequence[str], first: int) -> np.ndarray:
-    """256 colours, (256, 3) uint8: the anchors evenly from level ``first`` to 255."""
-    colours = np.array([[int(anchor[i : i + 2], 16) for i in (1, 3, 5)] for anchor in anchors])
-    at = np.linspace(first, 255, len(anchors))
-    channels = [np.interp(np.arange(256), at, colours[:, i]) for i in range(3)]
-    return np.rint(np.stack(channels, axis=1)).astype(np.uint8)
-
-
-def _unpacked(packed: dict) -> np.ndarray:
-    levels = np.frombuffer(base64.b64decode(packed["base64"]), dtype=np.uint8)
-    return levels.reshape(packed["shape"])
-
-
-def _span(positions: range, name: str) -> str:
-    """``row 3``, ``rows 3 to 7``, ``no rows``."""
-    if len(positions) < 2:
-        return f"{name} {positions[0]}" if positions else f"no {name}s"
-    return f"{name}s {positions[0]} to {positions[-1]}"
-
-
-def _picture(pixels: np.ndarray, x: float, y: float, width: float, height: float) -> str:
-    return (
-        f'<image x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" '
-        f'preserveAspectRatio="none" style="image-rendering:pixelated" '
-        f'href="{png_address(pixels)}"/>'
-    )
-
-
-def _outline(x: float, y: float, width: float, height: float) -> str:
-    """A frame that shows on dark and on light: orange on a black edge."""
-    return "".join(
-        f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" fill="none" '
-        f'stroke="{colour}" stroke-width="{thickness}"/>'
-        for colour, thickness in (("#000000", 4), ("#ffb067", 2))
-    )
+    return {"signed": signed, "limit": limit, "levels": pack(quantised(values, limit, signed))}

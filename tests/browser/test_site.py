@@ -117,8 +117,9 @@ def test_the_book_shows_every_widget(site):
 
 
 @every_chapter
-def test_large_pictures_of_widgets_are_files_of_the_site(site, chapter):
+def test_page_holds_each_widget_once_and_its_large_pictures_as_files(site, chapter):
     text = (site / f"{chapter}.html").read_text(encoding="utf-8")
+    assert "vnd.jupyter.widget-state" not in text
     states = re.findall(r'<script type="application/json">(.*?)</script>', text, flags=re.DOTALL)
     for state in states:
         assert not re.search(r'"data:image/[a-z]+;base64,[^"]{4000}', state)
