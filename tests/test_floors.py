@@ -27,7 +27,7 @@ FLOORS = {
         ["torch", "numpy", "safetensors", "tqdm", "PIL"],
         ["models", "layers", "data", "weights", "train"],
     ),
-    "inside": (["torch", "captum"], ["trace", "geometry"]),
+    "inside": (["torch", "captum", "PIL"], ["trace", "geometry"]),
     "layout": ([], ["geometry"]),
     "diagrams": (["torch", "matplotlib"], ["trace", "geometry", "layout"]),
     "widgets": (["anywidget", "numpy", "PIL"], ["geometry", "layout"]),

@@ -186,6 +186,18 @@ def test_projection_is_the_whole_pictures_and_lies_in_the_patch(build, layer):
     assert (at_border > 0) >= fields_stick_out
 
 
+@pytest.mark.parametrize("build, layer", [(Gated, "last"), (Enlarging, "up"), (Branches, "stem")])
+def test_box_is_where_the_derivative_is(build, layer):
+    network, images = build(), pictures(1)
+    for channel, tops in top_patches(network, images, layer, prepare=as_input, per_image=5).items():
+        for top in tops:
+            x = as_input(images[0])
+            slopes = deconvnet(network, x, layer, channel, top.position, rule="gradient")
+            rows, columns = (slopes[0].abs().sum((0, 2 - axis)).nonzero() for axis in (0, 1))
+            found = (rows.min(), columns.min(), rows.max() + 1, columns.max() + 1)
+            assert top.box == tuple(map(int, found))
+
+
 def test_fields_by_hand():
     # Windows of 3 with stride 2 and padding 1: unit i sees 2i - 1 ... 2i + 1.
     network = nn.Sequential(nn.Conv2d(3, 1, 3, stride=2, padding=1, bias=False))
