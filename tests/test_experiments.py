@@ -334,7 +334,7 @@ def test_table_has_a_line_an_arm_and_a_figure_a_seed():
     diverged = a_log("C", 1, 0.0, measured={"diverged_in_epoch": 2}, log=())
     logs = [a_log("A", 1, 0.5), a_log("A", 2, 0.515), a_log("B", 1, 0.25), diverged]
     assert as_table(logs).splitlines() == [
-        "|  | parameters | training error | test error |",
+        "| network | parameters | training error | test error |",
         "| --- | ---: | ---: | ---: |",
         "| A | 1,234,567 | 37.5 %, 37.5 % | 50.0 %, 48.5 % |",
         "| B | 1,234,567 | 37.5 % | 75.0 % |",

@@ -72,7 +72,7 @@ def as_table(logs: Sequence[RunLog], names: Mapping[str, str] | None = None) -> 
     """
     called = names or {log.arm: log.arm for log in logs}
     lines = [
-        ("", "parameters", "training error", "test error"),
+        ("network", "parameters", "training error", "test error"),
         ("---", "---:", "---:", "---:"),
     ]
     for arm, name in called.items():
