@@ -280,7 +280,7 @@ def test_gates_are_told_by_block_and_class(noise, tmp_path, monkeypatch):
     experiment = EXPERIMENTS["leaderboard"]
     monkeypatch.setitem(EXPERIMENTS, "gates", replace(experiment, keep_weights=False))
     measured = run_arm("gates", "small_se_resnet", 1, tmp_path, epochs=1).measured
-    assert measured["classes"] == ["0", "10", "20", "30"] and len(measured["blocks"]) == 8
+    assert measured["classes"] == ["0", "10", "20", "30"] and len(measured["blocks"]) == 6
     for block in measured["blocks"].values():
         mean, deviation, classes = (
             unpack(block[which]) for which in ("mean", "deviation", "classes")
