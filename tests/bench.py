@@ -26,20 +26,50 @@ from tests.conftest import ROOT
 SITE = ROOT / "_build" / "html"
 COMPRESSED = {".html", ".css", ".js", ".svg", ".json"}  # what GitHub Pages sends gzipped
 
-# Moves every slider of a widget there and back, and takes the time until the next frame is ready.
+# Moves every slider of a widget there and back, chooses the options of every list, sets every box
+# and radio button, and passes the pointer over its pictures. Takes what the scripts and the layout
+# need for each, in the handler and in the next frame.
 REDRAW = """async (widget) => {
+    const soon = window.requestAnimationFrame.bind(window);
     const times = [];
+    let spent = 0;
+    const timed = (act) => {
+        const start = performance.now();
+        act();
+        widget.getBoundingClientRect();
+        spent += performance.now() - start;
+    };
+    window.requestAnimationFrame = (draw) => soon((now) => timed(() => draw(now)));
+    const step = async (act) => {
+        await new Promise(soon);
+        spent = 0;
+        timed(act);
+        await new Promise((done) => soon(() => soon(done)));
+        times.push(spent);
+    };
+    const give = (input, value) => step(() => {
+        input.value = value;
+        for (const name of ["input", "change"])
+            input.dispatchEvent(new Event(name, { bubbles: true }));
+    });
     for (const slider of widget.querySelectorAll("input[type=range]:enabled")) {
         const [value, to] = [slider.value, slider.value === slider.max ? slider.min : slider.max];
-        for (const next of [to, value]) {
-            await new Promise(requestAnimationFrame);
-            const start = performance.now();
-            slider.value = next;
-            slider.dispatchEvent(new Event("input", { bubbles: true }));
-            widget.getBoundingClientRect();
-            times.push(performance.now() - start);
+        for (const next of [to, value]) await give(slider, next);
+    }
+    for (const list of widget.querySelectorAll("select:enabled")) {
+        for (const option of [...list.options].slice(0, 9)) await give(list, option.value);
+    }
+    const boxes = "input:is([type=radio], [type=checkbox]):enabled";
+    for (const box of widget.querySelectorAll(boxes)) await step(() => box.click());
+    for (const picture of [...widget.querySelectorAll("canvas, svg")].slice(0, 20)) {
+        const { x, y, width, height } = picture.getBoundingClientRect();
+        for (const share of [0.2, 0.5, 0.8]) {
+            const place = { clientX: x + share * width, clientY: y + share * height };
+            const move = new PointerEvent("pointermove", { bubbles: true, ...place });
+            await step(() => picture.dispatchEvent(move));
         }
     }
+    window.requestAnimationFrame = soon;
     return times;
 }"""
 
@@ -158,7 +188,7 @@ def sizes_of(url: str, body: bytes) -> tuple[int, int]:
 
 
 def bench_redraws(browser: Browser, address: str) -> None:
-    print("\nWidgets: time to redraw after a slider's jump (median, most; a frame is 16 ms)")
+    print("\nWidgets: time to redraw after a choice (median, most; a frame is 16 ms)")
     for path in sorted(SITE.rglob("*.html")):
         if "data-cnn-widget" not in path.read_text(encoding="utf-8"):
             continue

@@ -35,6 +35,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
+from cnnlib.inside.images import check_image
 from cnnlib.inside.layers import resting, run_to
 from cnnlib.inside.patches import in_place
 from cnnlib.trace.call import plain_name
@@ -74,9 +75,7 @@ def deconvnet(
     Raises ``ValueError`` for an image, layer, channel, position or rule that does not fit, and
     without switches for a max pool with dilation.
     """
-    if not isinstance(image, Tensor) or image.dim() != 4 or not len(image):
-        given = tuple(image.shape) if isinstance(image, Tensor) else type(image).__name__
-        raise ValueError(f"image={given}: expected a tensor of shape (N, C, H, W)")
+    check_image(image)
     if rule not in RELU_RULES:
         raise ValueError(f"rule={rule!r}: expected one of {list(RELU_RULES)}")
     pixels = image.detach().clone().requires_grad_()

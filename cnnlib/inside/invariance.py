@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from tqdm import tqdm
 
+from cnnlib.inside.images import check_image
 from cnnlib.inside.layers import named_layer, resting
 
 #: What may be done to a picture -> the amount that does nothing.
@@ -83,7 +84,7 @@ def transformed(
 
     Raises ``ValueError`` for an image, transform, amount, fill or size that does not fit.
     """
-    _check_image(image)
+    check_image(image)
     rows, columns = _sources(image, transform, amount, size)
     height, width = image.shape[2:]
     grid = torch.stack([(2 * columns + 1) / width - 1, (2 * rows + 1) / height - 1], dim=-1)
@@ -115,7 +116,7 @@ def feature_distances(
 
     Raises ``ValueError`` for an image, layer, transform, amount, fill or size that does not fit.
     """
-    _check_image(image)
+    check_image(image)
     layers, amounts = tuple(layers), tuple(amounts)
     if not layers or not amounts:
         raise ValueError(f"layers={layers}, amounts={amounts}: expected at least one of each")
@@ -198,15 +199,6 @@ def _features(
 def _stacked(moved: list[list[Tensor]]) -> Tensor:
     """Outputs by batch and amount, as one tensor (N, amounts, K)."""
     return torch.cat([torch.stack(found, dim=1) for found in moved])
-
-
-def _check_image(image: Any) -> None:
-    if not isinstance(image, Tensor):
-        raise ValueError(f"image={type(image).__name__}: expected a tensor of shape (N, C, H, W)")
-    if image.dim() != 4 or not image.numel() or not image.is_floating_point():
-        raise ValueError(
-            f"image={tuple(image.shape)}, {image.dtype}: expected floats of shape (N, C, H, W)"
-        )
 
 
 def _sources(image: Tensor, transform: str, amount: Any, size: Any) -> tuple[Tensor, Tensor]:

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from cnnlib.inside.images import check_image
 from cnnlib.inside.layers import named_layer, resting
 from cnnlib.inside.patches import CannotFollowError, CrowdedError, Record, dense, put
 
@@ -180,11 +181,7 @@ class _Scan:
         layer: str | None,
         method: str,
     ) -> "_Scan":
-        if not isinstance(image, Tensor) or image.dim() != 4 or not image.numel():
-            given = tuple(image.shape) if isinstance(image, Tensor) else type(image).__name__
-            raise ValueError(f"image={given}: expected a tensor of shape (N, C, H, W)")
-        if not image.is_floating_point():
-            raise ValueError(f"image of {image.dtype}: expected floating point numbers")
+        check_image(image)
         size, stride = _pair("size", size), _pair("stride", stride)
         for what, length, whole in zip(("height", "width"), size, image.shape[2:], strict=True):
             if length > whole:

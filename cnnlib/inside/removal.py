@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from tqdm import tqdm
 
+from cnnlib.inside.images import check_image
 from cnnlib.inside.layers import resting
 from cnnlib.inside.occlusion import filling
 from cnnlib.inside.saliency import target_numbers
@@ -102,9 +103,7 @@ def blurred(image: Tensor, sigma: float) -> Tensor:
 
     Raises ``ValueError`` for another shape and a sigma that is not above 0.
     """
-    if not isinstance(image, Tensor) or image.dim() != 4:
-        given = tuple(image.shape) if isinstance(image, Tensor) else type(image).__name__
-        raise ValueError(f"image={given}: expected a tensor of shape (N, C, H, W)")
+    check_image(image)
     if not sigma > 0:
         raise ValueError(f"sigma={sigma!r}: expected a number above 0")
     reach = int(3 * sigma + 0.5)
@@ -131,9 +130,7 @@ def _curve(
     batch_size: int,
     progress: bool,
 ) -> RemovalCurve:
-    if not isinstance(image, Tensor) or image.dim() != 4 or not len(image):
-        given = tuple(image.shape) if isinstance(image, Tensor) else type(image).__name__
-        raise ValueError(f"image={given}: expected a tensor of shape (N, C, H, W)")
+    check_image(image)
     for name, value in (("size", size), ("steps", steps), ("batch_size", batch_size)):
         if type(value) is not int or value < 1:
             raise ValueError(f"{name}={value!r}: expected a whole number from 1 up")

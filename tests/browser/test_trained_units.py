@@ -9,24 +9,13 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from cnnlib.trace import seen_by
-from tests.browser.test_feature_maps import over, pixels, words
+from tests.browser.model import choose, chosen
+from tests.browser.test_feature_maps import expected_frames, frames, over, pixels, words
 from tests.test_widgets_trained_units import SHOWN, decoded, make, outputs, pixels_of, records
 
 
 def choice(page: Page) -> dict:
-    return page.evaluate(
-        """() => { const m = document.querySelector("[data-cnn-widget]").cnnModel;
-        const names = ["photograph", "layer", "channel", "unit"];
-        return Object.fromEntries(names.map((name) => [name, m.get(name)])); }"""
-    )
-
-
-def choose(page: Page, **values) -> None:
-    page.evaluate(
-        """(values) => { const m = document.querySelector("[data-cnn-widget]").cnnModel;
-        for (const [name, value] of Object.entries(values)) m.set(name, value); }""",
-        values,
-    )
+    return chosen(page, "photograph", "layer", "channel", "unit")
 
 
 def settled(page: Page) -> Page:
@@ -44,23 +33,7 @@ def test_the_frame_is_what_seen_by_finds_for_every_unit_of_every_layer(show):
     page = settled(show(make()))
     for row in SHOWN:
         units = [list(place) for place in np.ndindex(*records()[row].out_shape[2:])]
-        found = page.evaluate(
-            """([row, units]) => {
-              const m = document.querySelector("[data-cnn-widget]").cnnModel;
-              m.set("layer", row);
-              return units.map((unit) => {
-                m.set("unit", unit);
-                const line = document.querySelector(".cnn-input .cnn-frame-line");
-                return ["y", "x", "height", "width"].map((n) => Number(line.getAttribute(n)));
-              });
-            }""",
-            [row, units],
-        )
-        expected = []
-        for unit in units:
-            rows, columns = seen_by(records(), row, unit)[-1]
-            expected.append([rows[0], columns[0], len(rows), len(columns)])
-        assert found == expected
+        assert frames(page, row, units) == expected_frames(records(), row, units)
 
 
 @pytest.mark.parametrize("row", [1, 4])

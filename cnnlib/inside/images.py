@@ -1,0 +1,14 @@
+"""What all that looks inside a network takes: images."""
+
+from typing import Any
+
+from torch import Tensor
+
+
+def check_image(image: Any) -> None:
+    """Raise ``ValueError`` for anything but floating point numbers of shape (N, C, H, W)."""
+    if not isinstance(image, Tensor) or image.dim() != 4 or not image.numel():
+        given = tuple(image.shape) if isinstance(image, Tensor) else type(image).__name__
+        raise ValueError(f"image={given}: expected a tensor of shape (N, C, H, W)")
+    if not image.is_floating_point():
+        raise ValueError(f"image of {image.dtype}: expected floating point numbers")
