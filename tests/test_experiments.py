@@ -14,10 +14,10 @@ from cnnlib.data import DATASETS, ImageSet
 from cnnlib.experiments import (
     EXPERIMENTS,
     RunLog,
-    as_table,
     conditions,
     load_experiment,
     read_log,
+    results_table,
     run_arm,
 )
 from cnnlib.experiments.measures import leave_out, power_above
@@ -190,18 +190,18 @@ def test_diverged_run_is_a_result(noise, tmp_path, monkeypatch):
 def test_existing_log_and_unknown_names_are_refused(noise, tmp_path):
     for arguments, message in (
         (("depth", "A", 1), "unknown experiment 'depth'"),
-        (("shortcuts", "D", 1), "shortcuts has no arm 'D'; it has: A, B, C"),
-        (("shortcuts", "A", 3), "seed=3: expected 1 to 2"),
+        (("shortcuts", "D", 1), "shortcuts has no arm 'D'; it has: B, C"),
+        (("shortcuts", "B", 2), "seed=2: expected 1 to 1"),
     ):
         with pytest.raises(ValueError, match=message):
             run_arm(*arguments, tmp_path)
     assert not list(tmp_path.iterdir())
     (tmp_path / "shortcuts").mkdir()
-    (tmp_path / "shortcuts" / "A-seed1.json").write_text("{}")
-    with pytest.raises(FileExistsError, match="A-seed1.json"):
-        run_arm("shortcuts", "A", 1, tmp_path)
+    (tmp_path / "shortcuts" / "B-seed1.json").write_text("{}")
+    with pytest.raises(FileExistsError, match="B-seed1.json"):
+        run_arm("shortcuts", "B", 1, tmp_path)
     with pytest.raises(ValueError, match="no log of an experiment"):
-        read_log(tmp_path / "shortcuts" / "A-seed1.json")
+        read_log(tmp_path / "shortcuts" / "B-seed1.json")
     with pytest.raises(FileNotFoundError, match="no logs"):
         load_experiment("shuffle", tmp_path)
 
@@ -333,17 +333,23 @@ def a_log(arm: str, seed: int, accuracy: float, **changes) -> RunLog:
 def test_table_has_a_line_an_arm_and_a_figure_a_seed():
     diverged = a_log("C", 1, 0.0, measured={"diverged_in_epoch": 2}, log=())
     logs = [a_log("A", 1, 0.5), a_log("A", 2, 0.515), a_log("B", 1, 0.25), diverged]
-    assert as_table(logs).splitlines() == [
+    assert results_table(logs).splitlines() == [
         "| network | parameters | training error | test error |",
         "| --- | ---: | ---: | ---: |",
         "| A | 1,234,567 | 37.5 %, 37.5 % | 50.0 %, 48.5 % |",
         "| B | 1,234,567 | 37.5 % | 75.0 % |",
         "| C | 1,234,567 | – | diverged in epoch 2 |",
     ]
-    named = as_table(logs, {"B": "projection", "D": "not run"}).splitlines()
+    named = results_table(logs, {"B": "projection", "D": "not run"}).splitlines()
     assert len(named) == 3 and named[2].startswith("| projection | ")
     with pytest.raises(ValueError, match=r"names=\['D'\]: expected arms"):
-        as_table(logs, {"D": "not run"})
+        results_table(logs, {"D": "not run"})
+    wider = results_table(logs[:3], columns={"field": {"A": "3", "B": "5"}}).splitlines()
+    assert wider[0] == "| network | parameters | field | training error | test error |"
+    assert wider[1].count("---:") == 4
+    assert wider[3] == "| B | 1,234,567 | 5 | 37.5 % | 75.0 % |"
+    with pytest.raises(ValueError, match="column 'field' lacks the arm 'B'"):
+        results_table(logs[:3], columns={"field": {"A": "3"}})
 
 
 def test_conditions_are_those_of_all_runs():

@@ -350,6 +350,30 @@ def test_a_wrong_answer_is_refused(given, message):
         make(respond=lambda *where: given)
 
 
+def test_an_answer_that_fails_is_told_to_the_page_and_to_python():
+    trouble = []
+
+    def failing(*where) -> np.ndarray:
+        if trouble:
+            raise RuntimeError(*trouble)
+        return respond(*where)
+
+    widget = make(respond=failing)
+    trouble.append("the network is away")
+    with pytest.raises(RuntimeError, match="the network is away"):
+        widget.place = [13, 29]
+    assert widget.answer == {
+        "photograph": 0,
+        "occluder": 0,
+        "place": [13, 29],
+        "error": "RuntimeError: the network is away",
+    }
+    trouble.clear()
+    widget.place = [13, 28]
+    assert "error" not in widget.answer
+    assert widget.answer["target"] == pytest.approx(0.28)
+
+
 def test_the_page_form_of_a_live_widget_stands_on_the_grid_and_waits_for_nobody():
     widget = make(respond=respond)
     widget.place = [13, 29]

@@ -9,10 +9,10 @@ from cnnlib.experiments.arms import EXPERIMENTS, Arm, Experiment
 from cnnlib.experiments.run_log import (
     LOGS,
     RunLog,
-    as_table,
     conditions,
     load_experiment,
     read_log,
+    results_table,
 )
 from cnnlib.experiments.running import run_arm
 
@@ -22,7 +22,7 @@ __all__ = [
     "Arm",
     "Experiment",
     "RunLog",
-    "as_table",
+    "results_table",
     "conditions",
     "load_experiment",
     "read_log",

@@ -57,10 +57,24 @@ def _stochastic(last_survival: float) -> Arm:
     return Arm(build, measure=measure_dropped_blocks)
 
 
+def _descent(rate: float) -> dict:
+    """Plain gradient descent with momentum, nothing cut short."""
+    return {"optimiser": "sgd", "learning_rate": rate, "weight_decay": 5e-4, "clip_norm": None}
+
+
 def _kernels(stage: str, channels: int) -> Arm:
-    """Three stages of equal layers on 32x32, 16x16, 8x8, each behind a pooling."""
+    """Three stages of equal layers on 32x32, 16x16, 8x8, each behind a pooling; then a mean.
+
+    Without fully connected layers, so that only the kernels decide.
+    """
     configuration = "48 " + 3 * f"M {stage} ".replace("C", str(channels)) + "M"
-    return Arm(_network(VGG, configuration, batch_norm=True, hidden=128, grid=2))
+
+    def build(num_classes: int) -> nn.Module:
+        features = VGG(configuration, batch_norm=True, hidden=1, grid=1).features
+        head = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, num_classes)]
+        return nn.Sequential(features, *head)
+
+    return Arm(build, _descent(0.1))
 
 
 def _pooling(*, overlap: bool, normalise: bool) -> Arm:
@@ -130,7 +144,6 @@ EXPERIMENTS: dict[str, Experiment] = {
             "side_by_side_lrn": _pooling(overlap=False, normalise=True),
         },
         MEDIUM_RECIPE,
-        seeds=2,
     ),
     "first_layer": Experiment(
         "Does a large first kernel with a large stride leave filters dead or aliased?",
@@ -151,7 +164,7 @@ EXPERIMENTS: dict[str, Experiment] = {
             "three_3x3": _kernels("C C C", 48),
             "three_3x3_as_many_weights": _kernels("C C C", 64),
         },
-        MEDIUM_RECIPE,
+        SHORT_RECIPE,
     ),
     "auxiliary_heads": Experiment(
         "Does the auxiliary heads' gradient reach the early layers, and does it help?",
@@ -167,7 +180,7 @@ EXPERIMENTS: dict[str, Experiment] = {
             "naive": _reduction(reduce=False),
             "naive_as_much_work": _reduction(reduce=False, share=0.17),
         },
-        MEDIUM_RECIPE,
+        SHORT_RECIPE,
     ),
     "batch_norm": Experiment(
         "Which learning rates does a network stand with batch normalisation, and without?",
@@ -176,6 +189,18 @@ EXPERIMENTS: dict[str, Experiment] = {
             f"{name}_rate{label}": _rate(factor, batch_norm=batch_norm)
             for name, batch_norm in (("plain", False), ("normalised", True))
             for label, factor in (("_quarter", 0.25), ("1", 1), ("4", 4), ("16", 16))
+        },
+        SHORT_RECIPE,
+    ),
+    "learning_rate": Experiment(
+        "The same, as the paper asked: an Inception net, gradient descent, rates 1 : 5 : 30?",
+        "Ioffe & Szegedy 2015, section 4.2 and Fig. 2.",
+        {
+            f"{name}_rate{factor}": Arm(
+                _network(small_googlenet, batch_norm=batch_norm), _descent(0.01 * factor)
+            )
+            for name, batch_norm in (("plain", False), ("normalised", True))
+            for factor in (1, 5, 30)
         },
         SHORT_RECIPE,
     ),
@@ -193,9 +218,9 @@ EXPERIMENTS: dict[str, Experiment] = {
     "shortcuts": Experiment(
         "Does it matter what stands on the shortcut: zeros, a projection, projections everywhere?",
         "He, Zhang, Ren & Sun 2015, section 4.1 and Table 3.",
-        {option: _residual(20, shortcut=option) for option in ("A", "B", "C")},
+        # Option A is residual20 of the degradation experiment, layer by layer.
+        {option: _residual(20, shortcut=option) for option in ("B", "C")},
         MEDIUM_RECIPE,
-        seeds=2,
     ),
     "preactivation": Experiment(
         "Do 110 layers learn better when nothing stands behind the addition?",
@@ -206,7 +231,7 @@ EXPERIMENTS: dict[str, Experiment] = {
                 _network(PreActResNet, PreActBasicBlock, (18, 18, 18), (16, 32, 64), stem="3x3/2")
             ),
         },
-        MEDIUM_RECIPE,
+        SHORT_RECIPE,
     ),
     "stochastic_depth": Experiment(
         "What does dropping blocks in training save, and which blocks can go at test?",
@@ -223,7 +248,6 @@ EXPERIMENTS: dict[str, Experiment] = {
             "dense_as_much_work": _separable(separable=False, width=0.18),
         },
         MEDIUM_RECIPE,
-        seeds=2,
     ),
     "shuffle": Experiment(
         "What does the shuffle between grouped 1x1 layers bring, with few groups and with many?",
@@ -233,7 +257,6 @@ EXPERIMENTS: dict[str, Experiment] = {
             for groups in (3, 8)
             for shuffle in (True, False)
         },
-        MEDIUM_RECIPE,
-        seeds=2,
+        SHORT_RECIPE,
     ),
 }

@@ -63,17 +63,23 @@ def load_experiment(name: str, folder: str | Path | None = None) -> list[RunLog]
     return logs
 
 
-def as_table(logs: Sequence[RunLog], names: Mapping[str, str] | None = None) -> str:
+def results_table(
+    logs: Sequence[RunLog],
+    names: Mapping[str, str] | None = None,
+    columns: Mapping[str, Mapping[str, str]] | None = None,
+) -> str:
     """The runs as a Markdown table, a line an arm: what came of each seed after the last epoch.
 
-    ``names`` calls the arms otherwise than by their keys, and leaves out those it does not name.
-    The errors on training images are means over an epoch, on distorted images, while the network
-    still learned. Raises ``ValueError`` if no run is left.
+    ``names`` calls the arms otherwise than by their keys, and leaves out those it does not name;
+    ``columns`` adds what the logs do not hold: heading -> arm -> text. The errors on training
+    images are means over an epoch, on distorted images, while the network still learned. Raises
+    ``ValueError`` if no run is left, or a column lacks an arm.
     """
     called = names or {log.arm: log.arm for log in logs}
+    columns = columns or {}
     lines = [
-        ("network", "parameters", "training error", "test error"),
-        ("---", "---:", "---:", "---:"),
+        ("network", "parameters", *columns, "training error", "test error"),
+        ("---", *["---:"] * (3 + len(columns))),
     ]
     for arm, name in called.items():
         runs = [log for log in logs if log.arm == arm]
@@ -85,8 +91,13 @@ def as_table(logs: Sequence[RunLog], names: Mapping[str, str] | None = None) -> 
                 else f"{1 - run.accuracy:.1%}"
                 for run in runs
             ]
-            columns = (name, f"{runs[0].parameters:,}", ", ".join(train), ", ".join(test))
-            lines.append(columns)
+            for heading, texts in columns.items():
+                if arm not in texts:
+                    raise ValueError(f"column {heading!r} lacks the arm {arm!r}")
+            more = [texts[arm] for texts in columns.values()]
+            lines.append(
+                (name, f"{runs[0].parameters:,}", *more, ", ".join(train), ", ".join(test))
+            )
     if len(lines) == 2:
         raise ValueError(f"names={list(called)}: expected arms among these runs")
     return "\n".join("| " + " | ".join(line).replace("%", " %") + " |" for line in lines)

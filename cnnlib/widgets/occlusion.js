@@ -1,7 +1,8 @@
 // Occlusion: a cover on a photograph, and what the network says with the cover at that place.
 //
 // The cover's place is the model's ([top, left], in pixels of the network's input). Without a kernel
-// it stands on the scan's grid; with one (`live`) anywhere, and `answer` follows from Python.
+// it stands on the scan's grid; with one (`live`) anywhere, and `answer` follows from Python, or an
+// `error` in it.
 
 import { announcer, button, choice, element, gridStep, uniqueId, unpack, watch } from "./page.js";
 
@@ -22,6 +23,7 @@ export default {
     colours.levels = Array.from({ length: 256 }, (_, level) => heat(colours.heat, level / 255));
     const spoken = announcer();
     let onScreen = {}; // the photograph, scan and kind of map that are drawn
+    let untold = false; // whether the reader has moved on and Python's answer is still to come
 
     const photographPicker = choice({
       label: "Photograph",
@@ -38,6 +40,7 @@ export default {
     const now = listPanel("Covered here");
     const clean = listPanel("Nothing covered");
     const words = element("p", { class: "cnn-words" });
+    const refusal = element("p", { class: "cnn-refusal", role: "alert" });
     const credit = element("p", { class: "cnn-help" });
     el.append(
       element("div", { class: "cnn-row cnn-choosers" }, photographPicker.node, occluderBox,
@@ -45,7 +48,7 @@ export default {
           element("span", { class: "cnn-picker-name", "aria-hidden": "true" }, "Map"),
           element("div", { class: "cnn-maps" }, ...mapButtons.map(([, node]) => node)))),
       element("div", { class: "cnn-panel" }, picture.node, map.node,
-        element("div", { class: "cnn-lists" }, words, now.node, clean.node)),
+        element("div", { class: "cnn-lists" }, words, refusal, now.node, clean.node)),
       credit, spoken.node);
 
     function chosen() {
@@ -54,10 +57,9 @@ export default {
       return { photograph, scan: photograph.scans[Math.min(model.get("occluder"), last)] };
     }
 
-    // The place as the model has it, or the nearest one where the cover may stand.
+    // The place as the model has it; without a kernel, the nearest one of the grid.
     function place() {
-      const { photograph, scan } = chosen();
-      return allowed(model.get("place"), photograph, scan, model.get("live"));
+      return model.get("live") ? model.get("place") : nearestPlace(model.get("place"), chosen().scan);
     }
 
     function move({ photograph, occluder }) {
@@ -96,6 +98,7 @@ export default {
     function save(values) {
       for (const [name, value] of Object.entries(values)) model.set(name, value);
       model.save_changes();
+      untold = model.get("live") && !answerHere();
       spoken.say(sentence());
     }
 
@@ -131,6 +134,12 @@ export default {
       map.mark(indexOf(corner, scan));
       now.show(sharesHere(), photograph.target);
       words.textContent = sentence();
+      const error = answerHere()?.error;
+      refusal.textContent = error ? `No answer from respond for this place. ${error}` : "";
+      if (untold && exact()) {
+        untold = false;
+        spoken.say(sentence());
+      }
     }
 
     function pickerOf({ scans, size }) {
@@ -143,13 +152,19 @@ export default {
       });
     }
 
-    // The answer that Python gave for this very place, or null.
-    function exact() {
+    // What Python answered for this very place, or null.
+    function answerHere() {
       const answer = model.get("answer");
       const matches = model.get("live") && answer.photograph === model.get("photograph")
         && answer.occluder === model.get("occluder")
         && answer.place.every((start, axis) => start === place()[axis]);
       return matches ? answer : null;
+    }
+
+    // The network's answer for it, or null.
+    function exact() {
+      const answer = answerHere();
+      return answer?.best ? answer : null;
     }
 
     function sharesHere() {

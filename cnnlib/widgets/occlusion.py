@@ -115,7 +115,7 @@ class Occlusion(TeachingWidget, stem="occlusion"):
     Without a kernel the cover goes from place to place of the scan's grid. With ``respond`` and a
     kernel it goes to any pixel: ``respond(photograph, size, top, left)`` gets the photograph's
     number, the occluder's (height, width) and its corner, and gives the probability of each of the
-    categories there.
+    categories there. If it raises, the page says so and shows the nearest place of the grid.
 
     What the reader chooses can be set and observed: ``photograph`` and ``occluder`` (numbers),
     ``shown`` (one of ``MAPS``) and ``place`` ([top, left], in pixels of the network's input).
@@ -213,8 +213,12 @@ class Occlusion(TeachingWidget, stem="occlusion"):
         }
         if where.items() <= self.answer.items():
             return
-        given = self._respond(self.photograph, tuple(self._scan()["size"]), *self.place)
-        shares = _checked_shares(given, (len(self._categories),), "respond(...)")
+        try:
+            given = self._respond(self.photograph, tuple(self._scan()["size"]), *self.place)
+            shares = _checked_shares(given, (len(self._categories),), "respond(...)")
+        except Exception as error:  # a reader on the page sees no traceback
+            self.answer = {**where, "error": f"{type(error).__name__}: {error}"}
+            raise
         best = np.argsort(-shares, kind="stable")[:BEST]
         self.answer = {
             **where,

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import secrets
 import shlex
 import shutil
@@ -17,6 +18,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from tests.browser.test_feature_maps import over, pixels
+from tests.browser.test_feature_maps import words as sentences
+from tests.browser.test_occlusion import bars, words
+from tests.browser.test_switches import numbers
 from tests.conftest import ROOT
 
 MINUTES = 60_000  # in Playwright's milliseconds
@@ -56,6 +61,73 @@ NOTEBOOKS = {
         "widget = FeatureMaps(rows, maps, images, ['the first', 'the second'])\nwidget",
         "print('image', widget.image)",
         "widget.image = 0",
+    ),
+    "switches.md": notebook(
+        "from cnnlib.widgets.switches import Switches\n"
+        "widget = Switches(kernel='spot', unit=[0, 0])\nwidget",
+        "print(widget.picture[0][:3], widget.kernel, widget.method, widget.unit, widget.step)",
+        "import json\n"
+        "maps = [*widget.maps()['values'], *widget.signals()]\n"
+        "print(json.dumps([values.tolist() for values in maps]))",
+        "widget.second = 'none'\nwidget.unit = [2, 1]",
+    ),
+    "occlusion.md": notebook(
+        "import torch\nfrom torch import nn\nfrom cnnlib.inside import occlusion_map\n"
+        "from cnnlib.widgets.occlusion import OccludedPhotograph, Occlusion, Scan\n"
+        "_ = torch.manual_seed(0)\n"
+        "net = nn.Sequential(nn.Conv2d(3, 4, 5, stride=2), nn.ReLU(), nn.Flatten(),\n"
+        "                    nn.Linear(640, 4)).requires_grad_(False)\n"
+        "net[3].weight *= 15\n"
+        "images = torch.rand(2, 3, 24, 36)\n"
+        "def respond(number, size, top, left):\n"
+        "    if trouble:\n"
+        "        raise RuntimeError(trouble)\n"
+        "    rows, columns = slice(top, top + size[0]), slice(left, left + size[1])\n"
+        "    covered = images[[number]].clone()\n"
+        "    covered[..., rows, columns] = 0\n"
+        "    return net(covered).softmax(1)[0]",
+        "trouble = ''\n"
+        "photographs = []\n"
+        "for number, title in enumerate(['the first', 'the second']):\n"
+        "    scans = [Scan.of(occlusion_map(net, images[[number]], number, size=size, stride=6,\n"
+        "                                   progress=False)) for size in (8, 12)]\n"
+        "    pixels = (images[number].permute(1, 2, 0) * 255).byte().numpy()\n"
+        "    photographs.append(OccludedPhotograph(title, pixels, number, scans))\n"
+        "names = ['ant', 'bee', 'cow', 'dog']\n"
+        "widget = Occlusion(photographs, names, respond=respond)\nwidget",
+        "print(widget.photograph, widget.occluder, widget.shown, widget.place)",
+        "import json\n"
+        "side, (top, left) = (8, 12)[widget.occluder], widget.place\n"
+        "seen = torch.ones(24, 36)\n"
+        "seen[top : top + side, left : left + side] = 0\n"
+        "shares = net(images[[widget.photograph]] * seen).softmax(1)[0].tolist()\n"
+        "print(json.dumps(dict(zip(names, shares))))",
+        "widget.photograph = 0\nwidget.occluder = 0\nwidget.place = [20, 20]",
+        "trouble = 'the network is away'",
+        "trouble = ''",
+    ),
+    "trained.md": notebook(
+        "import torch\nfrom torch import nn\n"
+        "from cnnlib.inside import top_patches\nfrom cnnlib.trace import trace\n"
+        "from cnnlib.widgets.trained_units import TrainedUnits, UnitLayer\n"
+        "_ = torch.manual_seed(0)\n"
+        "net = nn.Sequential(nn.Conv2d(3, 4, 5), nn.ReLU(), nn.MaxPool2d(2),\n"
+        "                    nn.Conv2d(4, 6, 3)).requires_grad_(False)\n"
+        "photographs = torch.randint(256, (3, 20, 24, 3), dtype=torch.uint8).numpy()\n"
+        "prepare = lambda pixels: torch.tensor(pixels / 255).float().permute(2, 0, 1)[None]\n"
+        "x = torch.cat([prepare(pixels) for pixels in photographs])\n"
+        "maps = {1: net[:2](x).numpy(), 3: net(x).numpy()}",
+        "shown = [UnitLayer(row, maps[row], top_patches(net, photographs, str(row), channels,\n"
+        "                   prepare=prepare, progress=False), name)\n"
+        "         for row, channels, name in [(1, [0, 2], 'relu1'), (3, [1, 5], 'conv2')]]\n"
+        "widget = TrainedUnits('A net', trace(net, (1, 3, 20, 24)), photographs,\n"
+        "                      ['one', 'two', 'three'], shown, searched='3 pictures')\nwidget",
+        "print(widget.photograph, widget.layer, widget.channel, widget.unit)",
+        "import json\n"
+        "own, (row, column) = maps[widget.layer][:, widget.channel], widget.unit\n"
+        "step = float(abs(own).max()) / 127\n"
+        "print(json.dumps([float(own[widget.photograph, row, column]), step]))",
+        "widget.layer = 1\nwidget.photograph = 2\nwidget.channel = 2\nwidget.unit = [3, 4]",
     ),
 }
 
@@ -245,15 +317,153 @@ def test_chosen_image_and_python_agree(open_notebook):
     assert book.errors() == []
 
 
-def expect_printed(book: Notebook, cell: int, words: str) -> None:
-    """Run a cell until it prints these words: the page's change is on its way to the kernel."""
+def test_switches_page_and_python_have_the_same_numbers(open_notebook):
+    book = open_notebook("switches.md")
+    book.run(0)
+    widget = book.page.locator(".jp-OutputArea .cnn-switches")
+    picture = widget.get_by_role("application", name="Picture, 8 × 8")
+    picture.wait_for(timeout=MINUTES)
+    for key in ("ArrowRight", "7"):  # JupyterLab's own keys for the next cell and a heading
+        picture.press(key)
+    widget.get_by_label("Kernel", exact=True).select_option("upright edge")
+    widget.get_by_role("radio", name="Guided").check()
+    widget.get_by_role("application", name="Top map").press("ArrowRight")
+    widget.get_by_label("Layers back", exact=True).press("ArrowLeft")
+    expect_printed(book, 1, "[0, 7, 0] upright edge guided [0, 1] 4")
+    book.run(2)
+    shown, maps = numbers_shown(book.page, 6), json.loads(book.printed(2))
+    maps[6] = [[None] * 8] * 8  # step 4 of 5: the signal has not come to the pixels
+    assert shown == maps
+
+    book.run(3)
+    expect(widget.locator(".sw-stage:visible")).to_have_count(4)
+    expect(widget.get_by_role("application", name="Top map")).to_have_accessible_name(
+        re.compile("Chosen: row 2, column 1,")
+    )
+    book.run(2)
+    assert numbers_shown(book.page, 4) == json.loads(book.printed(2))
+    assert book.errors() == []
+
+
+def numbers_shown(page: Page, stages: int) -> list[list[list[float]]]:
+    """The map of each stage, and then the signal on each."""
+    return [numbers(page, stage, back) for back in (False, True) for stage in range(stages)]
+
+
+def test_the_cover_goes_to_any_pixel_and_the_kernels_network_answers(open_notebook):
+    book = open_notebook("occlusion.md")
+    for cell in (0, 1):
+        book.run(cell)
+    page = book.page
+    photograph = page.get_by_role("application", name="with a cover to move")
+    photograph.wait_for(timeout=MINUTES)
+    expect_live_answer(book, "Cover over rows 12 to 19, columns 18 to 25: ")
+    for key in ("Shift+ArrowRight", "Shift+ArrowUp", "Shift+ArrowUp"):
+        photograph.press(key)
+    expect_printed(book, 2, "0 0 probability [10, 19]")
+    expect_live_answer(book, "Cover over rows 10 to 17, columns 19 to 26: ")
+
+    page.get_by_label("Photograph", exact=True).select_option("the second")
+    page.get_by_label("Cover", exact=True).select_option("12 × 12 pixels, 17 %")
+    page.get_by_role("button", name="Class that wins").click()
+    box = photograph.bounding_box()  # of 24 × 36 pixels
+    page.mouse.click(box["x"] + box["width"] / 4, box["y"] + box["height"] / 3)
+    expect_printed(book, 2, "1 1 labels [2, 3]")
+    expect_live_answer(book, "Cover over rows 2 to 13, columns 3 to 14: ")
+
+    book.run(4)
+    expect_live_answer(book, "Cover over rows 20 to 23, columns 20 to 27: ")
+    expect(page.get_by_label("Photograph", exact=True)).to_have_value("0")
+    assert book.errors() == []
+
+
+def expect_live_answer(book: Notebook, place: str) -> None:
+    """Words and bars are the softmax of the picture covered there, as cell 3 takes it anew."""
+    book.run(3)
+    shares = sorted(json.loads(book.printed(3)).items(), key=lambda pair: -pair[1])
+    expect(book.page.locator(".cnn-words")).to_have_text(
+        re.compile(re.escape(f"{place}the network says {shares[0][0]};")), timeout=MINUTES
+    )
+    shown = bars(book.page, 0)
+    assert [name.removesuffix(" (true)") for name, _ in shown] == [name for name, _ in shares]
+    for (_, per_cent), (_, share) in zip(shown, shares, strict=True):
+        assert int(per_cent.removesuffix(" %")) == pytest.approx(100 * share, abs=0.51)
+
+
+def test_a_network_that_cannot_answer_says_why_on_the_page(open_notebook):
+    book = open_notebook("occlusion.md")
+    for cell in (0, 1, 5):
+        book.run(cell)
+    photograph = book.page.get_by_role("application", name="with a cover to move")
+    photograph.wait_for(timeout=MINUTES)
+    alert = book.page.locator(".cnn-widget").get_by_role("alert")
+    expect(alert).to_have_count(0)  # there, but empty and out of sight
+    photograph.press("Shift+ArrowRight")
+    expect(alert).to_have_text(
+        "No answer from respond for this place. RuntimeError: the network is away",
+        timeout=MINUTES,
+    )
+    assert "columns 19 to 26 (at the nearest place measured): the network" in words(book.page)
+    expect_printed(book, 2, "0 0 probability [12, 19]")
+    assert book.errors() == []
+    book.run(4)
+    expect(alert).to_be_visible()
+    assert book.errors() == ["RuntimeError: the network is away"]
+
+    book.run(6)
+    photograph.press("Shift+ArrowUp")
+    expect_printed(book, 2, "0 0 probability [18, 20]")
+    expect_live_answer(book, "Cover over rows 18 to 23, columns 20 to 27: ")
+    expect(alert).to_have_count(0)
+
+
+def test_trained_units_are_chosen_on_the_page_and_in_python(open_notebook):
+    book = open_notebook("trained.md")
+    for cell in (0, 1):
+        book.run(cell)
+    page = book.page
+    widget = page.locator(".jp-OutputArea .cnn-trained-units")
+    second = widget.get_by_role("radio", name="two")
+    second.wait_for(timeout=MINUTES)
+    second.click()
+    widget.get_by_role("tab", name="conv2").click()
+    widget.locator(".cnn-grid-maps canvas").nth(1).click(position=over(page, 1, (2, 3)))
+    widget.get_by_role("application").press("ArrowDown")
+    page.mouse.move(2, 2)
+    expect_printed(book, 2, "1 3 5 [3, 3]")
+    expect_value(book, "conv2, channel 5, row 3, column 3: ")
+    for canvas in (".cnn-input canvas", ".cnn-grid-maps canvas"):
+        assert pixels(page, canvas, 1).std() > 10
+    loaded = "(images) => images.map((i) => i.complete && i.naturalWidth > 0)"
+    assert widget.locator(".cnn-half img").evaluate_all(loaded) == [True, True]
+
+    book.run(4)
+    expect(widget.get_by_role("radio", name="three")).to_be_checked()
+    expect(widget.get_by_role("tab", name="relu1")).to_have_attribute("aria-selected", "true")
+    expect_value(book, "relu1, channel 2, row 3, column 4: ")
+    assert book.errors() == []
+
+
+def expect_value(book: Notebook, unit: str) -> None:
+    """The page tells the unit's value as cell 3 takes it from the network, to a byte's step."""
+    expect(book.page.locator(".cnn-words span").first).to_have_text(
+        re.compile(re.escape(unit) + r"−?\d")
+    )
+    said = re.match(r"−?[\d.]*\d", sentences(book.page)[0].removeprefix(unit))[0]
+    book.run(3)
+    value, step = json.loads(book.printed(3))
+    assert float(said.replace("−", "-")) == pytest.approx(value, abs=step)
+
+
+def expect_printed(book: Notebook, cell: int, text: str) -> None:
+    """Run a cell until it prints this: the page's change is on its way to the kernel."""
     deadline = time.monotonic() + 20
     while True:
         book.run(cell)
         said = book.printed(cell).strip()
-        if said == words:
+        if said == text:
             return
-        assert time.monotonic() < deadline, f"expected {words!r}, it printed {said!r}"
+        assert time.monotonic() < deadline, f"expected {text!r}, it printed {said!r}"
         time.sleep(0.2)
 
 
