@@ -635,6 +635,12 @@ def test_learning_curves_are_errors_after_each_epoch():
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["plain", "residual"]
 
 
+def test_a_long_training_has_few_ticks_and_a_short_one_a_tick_an_epoch():
+    for epochs, ticks in ((3, [1, 2, 3]), (50, [1, 5, 9, 13, 17, 21, 25, 29, 33, 37, 41, 45, 49])):
+        ax = draw_learning_curves({"plain": [CURVES["plain"][0][:1] * epochs]})
+        assert ax.get_xticks().tolist() == ticks
+
+
 def test_runs_of_one_name_look_alike_and_names_differ_by_colour_and_marker():
     lines = [x for x in draw_learning_curves(CURVES).get_lines() if x.get_linestyle() == "-"]
     looks = {(line.get_color(), line.get_marker()) for line in lines}
