@@ -144,7 +144,8 @@ def test_constant_stochastic_depth_never_drops_and_linear_ends_at_a_half():
 # --- A run --------------------------------------------------------------------------------------
 
 
-def test_run_writes_a_log_that_is_read_back(noise, tmp_path):
+def test_run_writes_a_log_that_is_read_back(noise, tmp_path, monkeypatch):
+    monkeypatch.setitem(EXPERIMENTS, "shuffle", replace(EXPERIMENTS["shuffle"], seeds=2))
     written = run_arm("shuffle", "groups3", 2, tmp_path)
     assert [path.name for path in (tmp_path / "shuffle").iterdir()] == ["groups3-seed2.json"]
     assert load_experiment("shuffle", tmp_path) == [written]
