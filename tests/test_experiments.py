@@ -2,7 +2,7 @@
 
 import json
 import math
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import cache
 
 import numpy as np
@@ -13,6 +13,7 @@ from torch import nn
 from cnnlib.data import DATASETS, ImageSet
 from cnnlib.experiments import (
     EXPERIMENTS,
+    LOGS,
     RunLog,
     conditions,
     load_experiment,
@@ -154,6 +155,18 @@ def test_run_writes_a_log_that_is_read_back(noise, tmp_path, monkeypatch):
     assert written.tested_on == 80 and [entry["epoch"] for entry in written.log] == [1, 2]
     assert written.accuracy == written.log[-1]["test_accuracy"]
     assert written.recipe["seed"] == 2 and written.measured == {}
+
+
+def test_logs_that_ship_are_of_the_arms_as_they_stand():
+    found = sorted(LOGS.glob("*/*.json"))
+    assert found
+    for path in found:
+        log = read_log(path)
+        experiment = EXPERIMENTS[log.experiment]
+        recipe = experiment.recipe_of(log.arm, log.seed)
+        assert log.recipe == json.loads(json.dumps(asdict(recipe))), path
+        network = experiment.arms[log.arm].build(int(recipe.dataset.rpartition("-")[2]))
+        assert log.parameters == sum(weights.numel() for weights in network.parameters()), path
 
 
 def test_stopped_run_goes_on_to_the_same_log(noise, tmp_path, monkeypatch):

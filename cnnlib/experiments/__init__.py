@@ -22,9 +22,9 @@ __all__ = [
     "Arm",
     "Experiment",
     "RunLog",
-    "results_table",
     "conditions",
     "load_experiment",
     "read_log",
+    "results_table",
     "run_arm",
 ]
