@@ -17,6 +17,7 @@ from cnnlib.data.download import download_file
 from cnnlib.data.gallery import Photograph, load_gallery
 from cnnlib.data.image_set import ImageSet
 from cnnlib.data.imagenet import imagenet_classes
+from cnnlib.data.imagenette import load_imagenette
 from cnnlib.data.mnist import load_mnist, read_idx
 from cnnlib.data.tiny_imagenet import (
     download_tiny_imagenet,
@@ -41,6 +42,7 @@ __all__ = [
     "load_digits",
     "load_fashion",
     "load_gallery",
+    "load_imagenette",
     "load_mnist",
     "load_tiny_imagenet",
     "read_idx",
@@ -127,6 +129,8 @@ def load_dataset(name: str, split: str, path: str | Path | None = None) -> Image
     ``name`` is a key of ``DATASETS``; or ``"tiny-imagenet"``, :func:`load_tiny_imagenet` with all
     classes at ``path``; or ``"tiny-imagenet-N"``, the first N by :func:`load_book_classes`. Without
     ``path`` that also finds a ``tiny-imagenet-N.zip`` where ``tiny-imagenet-200.zip`` would be.
+    ``"imagenette"`` is :func:`load_imagenette`, ``"imagenette-N"`` the same photographs averaged
+    down to NxN pixels.
 
     Raises ``ValueError`` for another name, for a ``path`` with a set that ships, and if there are
     fewer than N classes; and whatever the loader raises.
@@ -135,9 +139,19 @@ def load_dataset(name: str, split: str, path: str | Path | None = None) -> Image
         if path is not None:
             raise ValueError(f"{path}: {name!r} ships with the book and is read from no other file")
         return DATASETS[name](split)
+    if parts := re.fullmatch("imagenette(?:-([1-9][0-9]*))?", name):
+        return load_imagenette(split, path, *map(int, filter(None, parts.groups())))
     parts = re.fullmatch("tiny-imagenet(?:-([1-9][0-9]*))?", name)
     if not parts:
-        known = ", ".join([*DATASETS, "tiny-imagenet", "tiny-imagenet-N (N classes)"])
+        known = ", ".join(
+            [
+                *DATASETS,
+                "tiny-imagenet",
+                "tiny-imagenet-N (N classes)",
+                "imagenette",
+                "imagenette-N (NxN pixels)",
+            ]
+        )
         raise ValueError(f"unknown image set {name!r}; known: {known}")
     if not parts[1]:
         return load_tiny_imagenet(split, path)

@@ -1,16 +1,22 @@
-"""Read the files of a data set from a zip archive or from the folder it was unpacked to."""
+"""Read the files of a data set from a zip or tar archive or from the folder it was unpacked to."""
 
 import hashlib
+import io
 import os
+import tarfile
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 
+import numpy as np
+from PIL import Image
+from tqdm.auto import tqdm
+
 
 class Archive:
-    """The files below one top folder of a zip archive or of a folder.
+    """The files below one top folder of an archive or of a folder.
 
     Names inside are relative to that top folder and have ``/`` between their parts. Every error
     names the archive and the file inside. A ``with`` statement closes it.
@@ -30,8 +36,35 @@ class Archive:
         """What changes when the file is changed, known without reading it."""
         raise NotImplementedError
 
+    def contents(self, names: Sequence[str]) -> Iterator[tuple[int, bytes]]:
+        """Position in ``names`` and content of each of these files, in the order quickest to read.
+
+        Raises ``ValueError`` at a file that is missing or damaged.
+        """
+        for index, name in enumerate(names):
+            yield index, self.read(name)
+
     def close(self) -> None:
         """Close what is open."""
+
+    def images(self, folder: str) -> list[str]:
+        """The names of the JPEG files right inside ``folder``, sorted, with the folder's."""
+        names = self.names(folder)
+        return [f"{folder}/{name}" for name in names if name.lower().endswith((".jpeg", ".jpg"))]
+
+    def pixels(self, names: Sequence[str], what: str) -> Iterator[tuple[int, np.ndarray]]:
+        """Position in ``names`` and pixels of each JPEG image, uint8, (H, W, 3).
+
+        ``what`` names the progress bar. One thread: small images are mostly Python's work, and two
+        threads wait for each other. Raises ``ValueError`` at what is no JPEG image.
+        """
+        for index, content in tqdm(self.contents(names), desc=what, unit="image", total=len(names)):
+            try:
+                with Image.open(io.BytesIO(content), formats=["JPEG"]) as image:
+                    pixels = np.asarray(image.convert("RGB"))
+            except Exception as error:  # a damaged header makes Pillow stumble in many ways
+                raise ValueError(f"{self.path}: {names[index]}: no image: {error}") from error
+            yield index, pixels
 
     def read_lines(self, name: str) -> list[str]:
         """The lines of a text file. Raises ``ValueError`` if it is missing, damaged or no UTF-8."""
@@ -65,7 +98,8 @@ class Folder(Archive):
     def __init__(self, path: Path, marker: str) -> None:
         self.path = path
         inside = sorted(folder for folder in path.iterdir() if folder.is_dir())
-        tops = [folder for folder in [path, *inside] if (folder / marker).is_file()]
+        there = Path.is_dir if marker.endswith("/") else Path.is_file
+        tops = [folder for folder in [path, *inside] if there(folder / marker)]
         if not tops:
             raise ValueError(f"{path}: holds no {marker}, nor does a folder right inside it")
         self.top = tops[0]
@@ -88,8 +122,39 @@ class Folder(Archive):
         return f"{status.st_size} {status.st_mtime_ns}"
 
 
-class ZipArchive(Archive):
-    """A zip archive; its top folder is the one that holds ``marker``, the outermost if several."""
+class Packed(Archive):
+    """An archive in one file, whose names are all known at the start.
+
+    Its top folder is the one that holds ``marker``, the outermost if several do.
+    """
+
+    def _find_top(self, names: Sequence[str], marker: str) -> None:
+        """Set what :meth:`names` and :meth:`stamp` need; ``names`` are those of all files."""
+        rooted = [f"/{name}" for name in names]
+        if marker.endswith("/"):
+            tops = [
+                name[1 : name.index(f"/{marker}") + 1] for name in rooted if f"/{marker}" in name
+            ]
+        else:
+            tops = [name[1:].removesuffix(marker) for name in rooted if name.endswith(f"/{marker}")]
+        if not tops:
+            self.close()
+            raise ValueError(f"{self.path}: holds no {marker}")
+        self.top = min(tops, key=lambda top: (top.count("/"), top))
+        self.folders: dict[str, set[str]] = {}
+        for name in names:
+            folder, _, last = name.rpartition("/")
+            self.folders.setdefault(folder, set()).add(last)
+        status = os.stat(self.path)
+        self.whole = f"{status.st_size} {status.st_mtime_ns}"
+
+    def names(self, folder: str) -> list[str]:
+        inside = self.folders.get(self.top + folder, set())
+        return sorted(name for name in inside if name[0] != ".")
+
+
+class ZipArchive(Packed):
+    """A zip archive."""
 
     def __init__(self, path: Path, marker: str) -> None:
         self.path = path
@@ -97,22 +162,7 @@ class ZipArchive(Archive):
             self.file = zipfile.ZipFile(path)
         except zipfile.BadZipFile as error:
             raise ValueError(f"{path}: cut short or no zip archive: {error}") from error
-        names = [name for name in self.file.namelist() if not name.endswith("/")]
-        tops = [name.removesuffix(marker) for name in names if f"/{name}".endswith(f"/{marker}")]
-        if not tops:
-            self.close()
-            raise ValueError(f"{path}: holds no {marker}")
-        self.top = min(tops, key=lambda top: (top.count("/"), top))
-        self.folders: dict[str, set[str]] = {}
-        for name in names:
-            folder, _, last = name.rpartition("/")
-            self.folders.setdefault(folder, set()).add(last)
-        status = os.stat(path)
-        self.whole = f"{status.st_size} {status.st_mtime_ns}"
-
-    def names(self, folder: str) -> list[str]:
-        inside = self.folders.get(self.top + folder, set())
-        return sorted(name for name in inside if name[0] != ".")
+        self._find_top([name for name in self.file.namelist() if not name.endswith("/")], marker)
 
     def read(self, name: str) -> bytes:
         try:
@@ -129,12 +179,76 @@ class ZipArchive(Archive):
         self.file.close()
 
 
-def open_archive(path: Path, marker: str) -> Archive:
-    """The zip archive or folder at ``path``, its top folder being the one that holds ``marker``.
+class TarArchive(Packed):
+    """A tar archive, compressed or not.
 
-    Raises ``FileNotFoundError`` if nothing is there, ``ValueError`` if it is no zip archive, or
+    It has no table of contents, so opening it reads it all.
+    """
+
+    def __init__(self, path: Path, marker: str) -> None:
+        self.path = path
+        try:
+            self.file = tarfile.open(path)
+            self.members = {
+                member.name.removeprefix("./"): member for member in self.file if member.isfile()
+            }
+        except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
+            if isinstance(error, OSError) and error.errno:  # not there, not readable
+                raise
+            raise ValueError(f"{path}: cut short or no tar archive: {error}") from error
+        self._find_top(list(self.members), marker)
+
+    def read(self, name: str) -> bytes:
+        if self.top + name not in self.members:
+            raise ValueError(f"{self.path}: {name}: missing")
+        try:
+            return self.file.extractfile(self.members[self.top + name]).read()
+        except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
+            raise ValueError(f"{self.path}: {name}: damaged: {error}") from error
+
+    def contents(self, names: Sequence[str]) -> Iterator[tuple[int, bytes]]:
+        """In the archive's own order: a step back would unpack everything again."""
+        for name in names:
+            if self.top + name not in self.members:
+                raise ValueError(f"{self.path}: {name}: missing")
+        for index in sorted(
+            range(len(names)), key=lambda i: self.members[self.top + names[i]].offset
+        ):
+            yield index, self.read(names[index])
+
+    def stamp(self, name: str) -> str:
+        member = self.members[self.top + name]
+        return f"{member.size} {member.mtime} {self.whole}"
+
+    def close(self) -> None:
+        self.file.close()
+
+
+def open_archive(path: Path, marker: str) -> Archive:
+    """The archive or folder at ``path``, its top folder being the one that holds ``marker``.
+
+    ``marker`` is a file, or a folder if it ends with ``/``. A file whose name ends with ``.tgz``,
+    ``.tar.gz`` or ``.tar`` is a tar archive, any other a zip archive.
+
+    Raises ``FileNotFoundError`` if nothing is there, ``ValueError`` if it is no such archive, or
     ``marker`` is not in it.
     """
     if path.is_dir():
         return Folder(path, marker)
+    if path.name.lower().endswith((".tgz", ".tar.gz", ".tar")):
+        return TarArchive(path, marker)
     return ZipArchive(path, marker)
+
+
+def evenly_mixed(files: Sequence[Sequence[str]]) -> tuple[list[str], np.ndarray]:
+    """All classes' files, evenly mixed, and the labels: each file's class, int64, (N,).
+
+    ``files`` has the names of each class. Any first hundred of the result are a fair sample.
+    """
+    order = sorted(
+        ((i + 0.5) / len(names), label, name)
+        for label, names in enumerate(files)
+        for i, name in enumerate(names)
+    )
+    labels = np.array([label for _, label, _ in order], dtype=np.int64)
+    return [name for _, _, name in order], labels

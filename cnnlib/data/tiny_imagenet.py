@@ -6,16 +6,13 @@ The official archive, made for Stanford's course CS231n, has 500 training images
 ``words.txt`` says them in words. The images in ``test`` have no public labels; they are not used.
 """
 
-import io
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
-from tqdm.auto import tqdm
 
-from cnnlib.data.archive import Archive, open_archive
+from cnnlib.data.archive import Archive, evenly_mixed, open_archive
 from cnnlib.data.cache import data_folder, kept_array
 from cnnlib.data.download import download_file, file_sha256
 from cnnlib.data.image_set import ImageSet
@@ -106,14 +103,14 @@ def _load(
         wnids = choose(every_class, path)
         categories = _name_categories(archive, wnids)
         if split == "train":
-            files = {wnid: _images_in(archive, f"train/{wnid}/images") for wnid in wnids}
+            files = {wnid: archive.images(f"train/{wnid}/images") for wnid in wnids}
         else:
             files = _annotated_images(archive, every_class)
         for wnid in wnids:
             if not files[wnid]:
                 where = f"train/{wnid}/images" if split == "train" else ANNOTATIONS
                 raise ValueError(f"{path}: {where}: no JPEG image of class {wnid}")
-        names, labels = _mix([files[wnid] for wnid in wnids])
+        names, labels = evenly_mixed([files[wnid] for wnid in wnids])
         images = kept_array(
             f"tiny-imagenet-{len(wnids)}-{split}-{archive.fingerprint(names)[:16]}",
             lambda: _decode(archive, names, f"decoding {path.name}, {split}"),
@@ -172,15 +169,9 @@ def _name_categories(archive: Archive, wnids: Sequence[str]) -> tuple[str, ...]:
     return tuple(categories.get(wnid, f"{', '.join(words[wnid])} ({wnid})") for wnid in wnids)
 
 
-def _images_in(archive: Archive, folder: str) -> list[str]:
-    """The names of the JPEG files in a folder of the archive, sorted."""
-    names = archive.names(folder)
-    return [f"{folder}/{name}" for name in names if name.lower().endswith((".jpeg", ".jpg"))]
-
-
 def _annotated_images(archive: Archive, wnids: Sequence[str]) -> dict[str, list[str]]:
     """The validation images of each class, sorted: what val_annotations.txt says of them."""
-    images = _images_in(archive, "val/images")
+    images = archive.images("val/images")
     classes = dict.fromkeys(images, "")
     known = set(wnids)
     for number, line in enumerate(archive.read_lines(ANNOTATIONS), start=1):
@@ -204,37 +195,16 @@ def _annotated_images(archive: Archive, wnids: Sequence[str]) -> dict[str, list[
     return files
 
 
-def _mix(files: Sequence[Sequence[str]]) -> tuple[list[str], np.ndarray]:
-    """All classes' files, evenly mixed, and their labels."""
-    order = sorted(
-        ((i + 0.5) / len(names), label, name)
-        for label, names in enumerate(files)
-        for i, name in enumerate(names)
-    )
-    labels = np.array([label for _, label, _ in order], dtype=np.int64)
-    return [name for _, _, name in order], labels
-
-
 def _decode(archive: Archive, names: Sequence[str], what: str) -> np.ndarray:
-    """The images, uint8, (N, H, W, 3).
-
-    One thread: images this small are mostly Python's work, and two threads wait for each other.
-    """
+    """The images, uint8, (N, H, W, 3)."""
     images = None
-    for i, name in enumerate(tqdm(names, desc=what, unit="image")):
-        content = archive.read(name)
-        try:
-            with Image.open(io.BytesIO(content), formats=["JPEG"]) as image:
-                if images is None:
-                    images = np.empty((len(names), image.height, image.width, 3), dtype=np.uint8)
-                size = image.height, image.width
-                if size == images.shape[1:3]:
-                    images[i] = image.convert("RGB")
-        except Exception as error:  # a damaged header makes Pillow stumble in many ways
-            raise ValueError(f"{archive.path}: {name}: no image: {error}") from error
-        if size != images.shape[1:3]:
+    for i, pixels in archive.pixels(names, what):
+        if images is None:
+            images = np.empty((len(names), *pixels.shape), dtype=np.uint8)
+        if pixels.shape != images.shape[1:]:
             raise ValueError(
-                f"{archive.path}: {name}: expected {images.shape[1]}x{images.shape[2]} pixels "
-                f"like the others, found {size[0]}x{size[1]}"
+                f"{archive.path}: {names[i]}: expected {images.shape[1]}x{images.shape[2]} pixels "
+                f"like the others, found {pixels.shape[0]}x{pixels.shape[1]}"
             )
+        images[i] = pixels
     return images
