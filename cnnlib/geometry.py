@@ -13,9 +13,28 @@ Receptive fields follow Araujo, Norris & Sim 2019, "Computing receptive fields o
 neural networks", Distill, equations 1-4.
 """
 
+import operator
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import gcd
+
+
+def whole_number(value: object, name: str, least: int | None = None) -> int:
+    """``value`` as an ``int``, if it is a whole number: ``int``, numpy's, a tensor of one number.
+
+    True and False are none, nor is 3.0. ``least`` is the smallest number that is allowed. Raises
+    ``ValueError`` that names the value, what it was given for (``name``) and what was expected.
+    """
+    kind = str(getattr(value, "dtype", type(value).__name__)).rpartition(".")[2]
+    try:
+        if kind.startswith("bool") or tuple(getattr(value, "shape", ())):
+            raise TypeError
+        number = int(operator.index(value))
+    except (TypeError, ValueError, RuntimeError):  # RuntimeError: a tensor without content
+        raise ValueError(f"{name}={value!r}: expected a whole number") from None
+    if least is not None and number < least:
+        raise ValueError(f"{name}={number}: expected {least} or more")
+    return number
 
 
 @dataclass(frozen=True)
@@ -38,19 +57,17 @@ class Window:
     ceil_mode: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("kernel_size", "stride", "dilation"):
-            _whole(name, getattr(self, name), least=1)
-        if isinstance(self.padding, tuple | list):
-            if len(self.padding) != 2:
-                raise ValueError(
-                    f"padding={self.padding!r}: expected one number or (before, after)"
-                )
-            object.__setattr__(self, "padding", tuple(self.padding))
-            for amount in self.padding:
-                _whole("padding", amount, least=0)
+        numbers = {"kernel_size": 1, "stride": 1, "dilation": 1, "output_padding": 0}
+        for name, least in numbers.items():
+            object.__setattr__(self, name, whole_number(getattr(self, name), name, least))
+        padding = self.padding
+        if isinstance(padding, tuple | list):
+            if len(padding) != 2:
+                raise ValueError(f"padding={padding!r}: expected one number or (before, after)")
+            padding = tuple(whole_number(amount, "padding", 0) for amount in padding)
         else:
-            _whole("padding", self.padding, least=0)
-        _whole("output_padding", self.output_padding, least=0)
+            padding = whole_number(padding, "padding", 0)
+        object.__setattr__(self, "padding", padding)
         for name in ("transposed", "ceil_mode"):
             if not isinstance(getattr(self, name), bool):
                 raise ValueError(f"{name}={getattr(self, name)!r}: expected True or False")
@@ -103,7 +120,7 @@ def output_size(size: int, window: Window) -> int:
     that would start behind the input, in the padding at its end, is dropped, as in torch.
     Transposed: ``(size - 1) * stride - before - after + span + output_padding``.
     """
-    _whole("size", size, least=1)
+    size = whole_number(size, "size", 1)
     if window.transposed:
         count = (
             (size - 1) * window.stride
@@ -132,14 +149,14 @@ def input_indices(window: Window, size: int, index: int) -> range:
     Positions below 0 or at ``size`` and above are padding. A transposed window reads the positions
     whose kernel copy covers ``index``; for it, too, positions outside the input hold nothing.
     """
-    _index(index, output_size(size, window))
+    index = _index(index, output_size(size, window))
     return _sources(window, index) if window.transposed else _targets(window, index)
 
 
 def output_indices(window: Window, size: int, index: int) -> range:
     """Outputs that input ``index`` feeds, ascending; only outputs that exist."""
     count = output_size(size, window)
-    _index(index, size)
+    index = _index(index, whole_number(size, "size", 1))
     reached = _targets(window, index) if window.transposed else _sources(window, index)
     return _clip(reached, count)
 
@@ -172,8 +189,7 @@ def input_range(windows: Sequence[Window], size: int, index: int, clip: bool = T
     unit reads nothing (a transposed window with gaps).
     """
     sizes = _sizes(windows, size)
-    _index(index, sizes[-1])
-    reached = {index}
+    reached = {_index(index, sizes[-1])}
     for window, below in zip(reversed(windows), reversed(sizes[:-1]), strict=True):
         read = _sources if window.transposed else _targets
         reached = {i for unit in reached for i in read(window, unit)}
@@ -185,9 +201,7 @@ def input_range(windows: Sequence[Window], size: int, index: int, clip: bool = T
 def output_range(windows: Sequence[Window], size: int, indices: Iterable[int]) -> range:
     """Projective field: first to last unit at the end of the chain that ``indices`` can reach."""
     sizes = _sizes(windows, size)
-    reached = set(indices)
-    for index in reached:
-        _index(index, size)
+    reached = {_index(index, sizes[0]) for index in indices}
     for window, below in zip(windows, sizes[:-1], strict=True):
         reached = {i for unit in reached for i in output_indices(window, below, unit)}
     return _hull(reached)
@@ -218,7 +232,7 @@ def _sources(window: Window, position: int) -> range:
 
 def _sizes(windows: Sequence[Window], size: int) -> list[int]:
     """Sizes along the chain, the input first."""
-    sizes = [_whole("size", size, least=1)]
+    sizes = [whole_number(size, "size", 1)]
     for window in windows:
         sizes.append(output_size(sizes[-1], window))
     return sizes
@@ -234,14 +248,11 @@ def _hull(indices: set[int]) -> range:
     return range(min(indices), max(indices) + 1) if indices else range(0)
 
 
-def _whole(name: str, value: int, least: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise ValueError(f"{name}={value!r}: expected a whole number")
-    if value < least:
-        raise ValueError(f"{name}={value}: expected {least} or more")
-    return value
-
-
-def _index(index: int, size: int) -> None:
-    if isinstance(index, bool) or not isinstance(index, int) or not 0 <= index < size:
+def _index(index: int, size: int) -> int:
+    try:
+        number = whole_number(index, "index")
+    except ValueError:
+        number = -1
+    if not 0 <= number < size:
         raise ValueError(f"index={index!r}: expected a whole number from 0 to {size - 1}")
+    return number
