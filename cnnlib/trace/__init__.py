@@ -46,6 +46,8 @@ What does a unit see? Per axis, in positions of the network's input:
 - Values are never looked at. A network whose path depends on them is refused.
 """
 
+from cnnlib.trace.evaluation import evaluating
+from cnnlib.trace.plain import plain_module
 from cnnlib.trace.reading import Positions
 from cnnlib.trace.rows import LayerTrace, as_table, reaches, seen_by, summarise
 from cnnlib.trace.run import trace
@@ -56,6 +58,8 @@ __all__ = [
     "Positions",
     "Source",
     "as_table",
+    "evaluating",
+    "plain_module",
     "reaches",
     "seen_by",
     "source_lines",

@@ -1,0 +1,155 @@
+"""A network in evaluation for a while, and afterwards exactly as it was."""
+
+import sys
+from collections import deque
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, nullcontext
+from types import CellType, FunctionType, MethodType, SimpleNamespace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
+
+
+@contextmanager
+def evaluating(module: nn.Module) -> Iterator[nn.Module]:
+    """Run ``module`` in evaluation within a ``with``; afterwards it is as it was.
+
+    All modules inside have ``training`` False meanwhile, and what is compiled runs as plain Python.
+    The modules' own ``train()`` and ``eval()`` are not called, for they may change more than flags.
+
+    What is put back: flags, submodules, parameters and buffers (the same objects with the same
+    memory), the values of buffers and of other tensors that are attributes, every other attribute,
+    and what lists, dictionaries, sets and objects of the network's own classes hold, at any depth.
+    That goes for what the network's hooks write to as well. Only values that ``forward`` writes
+    into a parameter's own memory stay: parameters are not copied.
+    """
+    parts = list(module.modules())
+    kept = _Kept(parts)
+    try:
+        for part in parts:
+            vars(part)["training"] = False
+            if vars(part).get("_compiled_call_impl") is not None:  # module.compile()
+                vars(part)["_compiled_call_impl"] = None
+        with _uncompiled():
+            yield module
+    finally:
+        kept.put_back()
+
+
+def _uncompiled() -> Any:
+    """No compiled function compiles or runs its compiled form; nothing is loaded for that."""
+    loaded = "torch._dynamo" in sys.modules
+    return torch.compiler.set_stance("force_eager") if loaded else nullcontext()
+
+
+class _Kept:
+    """What a network's modules hold, and how to put it back."""
+
+    def __init__(self, parts: list[nn.Module]) -> None:
+        self.containers: dict[int, tuple[Any, Any]] = {}  # by id: what holds, and what it held
+        self.tensors: dict[int, tuple[Tensor, Tensor, Tensor | None]] = {}
+        self.files = {kind.__module__ for part in parts for kind in _own_classes(part)}
+        waiting: list[Any] = list(parts)
+        for part in parts:  # lists that stand in a class are shared by its modules
+            waiting += [v for kind in _own_classes(part) for v in vars(kind).values() if _holds(v)]
+        while waiting:
+            waiting += self.keep(waiting.pop())
+
+    def keep(self, thing: Any) -> Iterable[Any]:
+        """Keep what ``thing`` holds; gives what is to be looked at next."""
+        if isinstance(thing, Tensor):
+            self.keep_tensor(thing)
+            return ()
+        if isinstance(thing, tuple | frozenset):
+            return thing
+        if id(thing) in self.containers:
+            return ()
+        if _holds(thing):
+            held = thing.copy()
+            self.containers[id(thing)] = thing, held
+            return held.values() if isinstance(held, dict) else held
+        if isinstance(thing, CellType):
+            held = _content(thing)
+            self.containers[id(thing)] = thing, held
+            return held
+        if isinstance(thing, MethodType):
+            return thing.__self__, thing.__func__
+        if isinstance(thing, FunctionType):  # of a hook: its closure, and lists in its file
+            named = map(thing.__globals__.get, thing.__code__.co_names)
+            self.containers[id(thing)] = thing, None
+            return *(thing.__closure__ or ()), *filter(_holds, named)
+        if isinstance(thing, nn.Module | SimpleNamespace) or type(thing).__module__ in self.files:
+            if isinstance(getattr(thing, "__dict__", None), dict):
+                held = dict(vars(thing))
+                self.containers[id(thing)] = thing, held
+                return held.values()
+        return ()
+
+    def keep_tensor(self, tensor: Tensor) -> None:
+        known = id(tensor) in self.tensors
+        if known or is_lazy(tensor) or tensor.layout != torch.strided:
+            return
+        copied = not (isinstance(tensor, nn.Parameter) or tensor.is_meta)
+        value = tensor.detach().clone() if copied else None
+        self.tensors[id(tensor)] = tensor, tensor.data, value
+
+    def put_back(self) -> None:
+        """Leave everything as it was found. What did not change is not touched."""
+        for thing, held in self.containers.values():
+            if isinstance(thing, list | deque):
+                if not _same(thing, held):
+                    thing.clear()
+                    thing.extend(held)
+            elif isinstance(thing, set | dict):
+                if not _same(thing, held):
+                    thing.clear()
+                    thing.update(held)
+            elif isinstance(thing, CellType):
+                if not _same(_content(thing), held):
+                    thing.cell_contents = held[0]
+            elif held is not None:
+                if not _same(vars(thing), held):
+                    vars(thing).clear()
+                    vars(thing).update(held)
+        for tensor, memory, value in self.tensors.values():
+            if tensor.data_ptr() != memory.data_ptr() or tensor.shape != memory.shape:
+                tensor.data = memory
+            if value is not None and not _equal(memory, value):
+                with torch.inference_mode(memory.is_inference()), torch.no_grad():
+                    memory.copy_(value)
+
+
+def _own_classes(part: nn.Module) -> list[type]:
+    """The classes of a module that torch and Python do not bring."""
+    brought = {"torch", "builtins", *sys.stdlib_module_names} - {"__main__"}
+    return [k for k in type(part).__mro__ if k.__module__.partition(".")[0] not in brought]
+
+
+def _holds(thing: Any) -> bool:
+    return isinstance(thing, list | dict | set | deque)
+
+
+def _content(cell: CellType) -> tuple:
+    """What a variable of a closure holds, in a tuple; () before it holds anything."""
+    try:
+        return (cell.cell_contents,)
+    except ValueError:
+        return ()
+
+
+def _same(now: Any, before: Any) -> bool:
+    """Whether two containers hold the same objects in the same order."""
+    if len(now) != len(before):
+        return False
+    if isinstance(now, dict):
+        pairs = zip(now.items(), before.items(), strict=True)
+        return all(a is b and c is d for (a, c), (b, d) in pairs)
+    if isinstance(now, set):
+        return now == before
+    return all(a is b for a, b in zip(now, before, strict=True))
+
+
+def _equal(one: Tensor, other: Tensor) -> bool:
+    return one.shape == other.shape and torch.equal(one, other)
