@@ -17,7 +17,7 @@ from cnnlib.data.download import download_file
 from cnnlib.data.gallery import Photograph, load_gallery
 from cnnlib.data.image_set import ImageSet
 from cnnlib.data.imagenet import imagenet_classes
-from cnnlib.data.imagenette import load_imagenette
+from cnnlib.data.imagenette import download_imagenette, load_imagenette
 from cnnlib.data.mnist import load_mnist, read_idx
 from cnnlib.data.tiny_imagenet import (
     download_tiny_imagenet,
@@ -35,6 +35,7 @@ __all__ = [
     "ImageSet",
     "Photograph",
     "download_file",
+    "download_imagenette",
     "download_tiny_imagenet",
     "imagenet_classes",
     "load_book_classes",

@@ -1,24 +1,33 @@
-"""``python -m cnnlib.data tiny-imagenet``: fetch the image sets that do not ship."""
+"""``python -m cnnlib.data NAME``: fetch an image set that does not ship."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from cnnlib.data import download_tiny_imagenet
+from cnnlib.data import download_imagenette, download_tiny_imagenet
 from cnnlib.data.command_line import OneLineParser
+
+# Name: what fetches it into a folder, and how much that is.
+DOWNLOADS: dict[str, tuple[Callable[[Path | None], Path], str]] = {
+    "tiny-imagenet": (download_tiny_imagenet, "248 MB"),
+    "imagenette": (download_imagenette, "99 MB"),
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command: 0 when the file is there, 2 if it cannot be had, 130 when stopped."""
     parser = OneLineParser(prog="python -m cnnlib.data", description=__doc__)
     commands = parser.add_subparsers(dest="dataset", required=True)
-    tiny = commands.add_parser("tiny-imagenet", help="248 MB, for research and teaching only")
-    tiny.add_argument(
-        "--folder", type=Path, help="where to put it; CNNLIB_DATA or ~/.cache/cnnlib if left out"
-    )
+    for name, (_, size) in DOWNLOADS.items():
+        command = commands.add_parser(name, help=f"{size}, for research and teaching only")
+        command.add_argument(
+            "--folder",
+            type=Path,
+            help="where to put it; CNNLIB_DATA or ~/.cache/cnnlib if left out",
+        )
     options = parser.parse_args(arguments)
     try:
-        print(download_tiny_imagenet(options.folder))
+        print(DOWNLOADS[options.dataset][0](options.folder))
     except (ValueError, OSError) as error:
         parser.error(str(error))
     except KeyboardInterrupt:

@@ -182,7 +182,8 @@ class ZipArchive(Packed):
 class TarArchive(Packed):
     """A tar archive, compressed or not.
 
-    It has no table of contents, so opening it reads it all.
+    It has no table of contents, so opening it reads it all: up to the empty block that ends it, for
+    tarfile takes a broken header for the end, and on to the checksum of the compression.
     """
 
     def __init__(self, path: Path, marker: str) -> None:
@@ -192,6 +193,11 @@ class TarArchive(Packed):
             self.members = {
                 member.name.removeprefix("./"): member for member in self.file if member.isfile()
             }
+            self.file.fileobj.seek(self.file.offset)
+            if self.file.fileobj.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
+                raise tarfile.ReadError(f"broken at byte {self.file.offset} of its content")
+            while self.file.fileobj.read(1 << 20):
+                pass
         except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
             if isinstance(error, OSError) and error.errno:  # not there, not readable
                 raise

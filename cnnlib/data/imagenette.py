@@ -14,6 +14,7 @@ import numpy as np
 
 from cnnlib.data.archive import Archive, evenly_mixed, open_archive
 from cnnlib.data.cache import data_folder, kept_array
+from cnnlib.data.download import download_file, file_sha256
 from cnnlib.data.image_set import ImageSet
 
 SIDE = 144
@@ -31,7 +32,9 @@ CLASSES = {
     "n03445777": "golf ball",
     "n03888257": "parachute",
 }
-ARCHIVE = "imagenette2-160.tgz"
+ARCHIVE = "imagenette2-160.tgz"  # 99,003,388 bytes
+SHA256 = "64d0c4859f35a461889e0147755a999a48b49bf38a7e0f9bd27003f10db02fe5"
+URLS = (f"https://s3.amazonaws.com/fast-ai-imageclas/{ARCHIVE}",)
 SMALL_ARCHIVE = "imagenette-144.zip"
 CREDIT = "Imagenette (Jeremy Howard, fast.ai), from ImageNet (Russakovsky et al. 2015)"
 
@@ -76,6 +79,22 @@ def load_imagenette(split: str, path: str | Path | None = None, side: int = SIDE
             lambda: _decode(archive, names, wanted, f"decoding {path.name}, {split}"),
         )
     return ImageSet(images, labels, tuple(CLASSES.values()), CREDIT)
+
+
+def download_imagenette(folder: str | Path | None = None) -> Path:
+    """Download Imagenette's public archive, 99 MB, unless it is there already; give its path.
+
+    ``folder`` is where :func:`load_imagenette` looks, unless you name another. There is a progress
+    bar; a transfer that breaks goes on where it stopped, in a later call too. Raises
+    ``ConnectionError`` if nothing arrives, ``ValueError`` if what arrives is something else.
+
+    fast.ai publishes no hash. This one, with the length of 99,003,388 bytes, is TensorFlow
+    Datasets'; others give the same of their copies.
+    """
+    path = (data_folder() if folder is None else Path(folder)) / ARCHIVE
+    if not (path.is_file() and file_sha256(path) == SHA256):
+        download_file(URLS, path, SHA256)
+    return path
 
 
 def _find_archive() -> Path:
