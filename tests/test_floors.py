@@ -25,7 +25,7 @@ FLOORS = {
     ),
     "experiments": (
         ["torch", "numpy", "safetensors", "tqdm", "PIL"],
-        ["models", "layers", "data", "weights", "train"],
+        ["models", "layers", "data", "weights", "train", "trace", "geometry"],
     ),
     "inside": (["torch", "captum", "PIL"], ["trace", "geometry"]),
     "layout": ([], ["geometry"]),

@@ -510,13 +510,13 @@ def test_a_batch_is_shared_out_whole():
 def test_a_last_batch_of_one_image_is_left_out(monkeypatch, images, batches):
     """Batch normalisation has nothing to compare it with."""
     monkeypatch.setitem(DATASETS, "few", lambda split: load_digits(split).first(images))
-    sizes, step = [], Run._step
+    sizes, step = [], Run.step
 
     def note(run, inputs, *rest):
         sizes.append(len(inputs))
         return step(run, inputs, *rest)
 
-    monkeypatch.setattr(Run, "_step", note)
+    monkeypatch.setattr(Run, "step", note)
     recipe = short("lenet_modern", batch_size=32)
     run = Run("few", lambda classes: build_network("lenet_modern", classes), recipe)
     run.epoch(running.tqdm(disable=True))

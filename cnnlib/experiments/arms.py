@@ -6,13 +6,15 @@ from functools import partial
 
 from torch import nn
 
-from cnnlib.experiments.experiment import Arm, Experiment
+from cnnlib.experiments.experiment import Arm, Experiment, RateSearch
 from cnnlib.experiments.measures import (
     measure_dropped_blocks,
     measure_first_layer,
     measure_gates,
     measure_gradients,
+    measure_shifts,
 )
+from cnnlib.experiments.small_nets import four_layers, three_heads
 from cnnlib.models import SMALL, build_network
 from cnnlib.models.alexnet import small_alexnet
 from cnnlib.models.googlenet import small_googlenet
@@ -22,11 +24,29 @@ from cnnlib.models.resnet_v2 import PreActBasicBlock, PreActResNet
 from cnnlib.models.shufflenet_v1 import small_shufflenet_v1
 from cnnlib.models.stochastic_depth import StochasticDepthResNet
 from cnnlib.models.vgg import VGG, small_vgg11
-from cnnlib.train import RECIPES
+from cnnlib.train import RECIPES, Recipe
 from cnnlib.train.recipes import DEVIATIONS, SMALL_RECIPE
+from cnnlib.weights import Preprocessing
 
 MEDIUM_RECIPE = replace(SMALL_RECIPE, epochs=6, batch_size=64)
 SHORT_RECIPE = replace(MEDIUM_RECIPE, epochs=3)
+# Clothes halved to 14x14 inside the network: there the pixels' mean is 73.1, their deviation 84.5.
+FASHION_MEAN, FASHION_DEVIATION = 73.1, 84.5
+
+
+RAW_CLOTHES = Preprocessing("grey", 28, 28, (FASHION_MEAN,), (1.0,))
+SCALED_CLOTHES = Preprocessing("grey", 28, 28, (FASHION_MEAN,), (FASHION_DEVIATION,))
+# Four empty pixels around, for shifts, and empty paper at 0, as a convolution pads it.
+CLOTHES_IN_A_MARGIN = Preprocessing("grey", 36, 36, (0.0,), (90.0,))
+
+FOUR_LAYER_RECIPE = Recipe(SCALED_CLOTHES, "fashion", optimiser="sgd", weight_decay=0.0, limit=4000)
+FEW_CLOTHES = Recipe(
+    CLOTHES_IN_A_MARGIN,
+    "fashion",
+    epochs=150,
+    batch_size=48,
+    limit=300,
+)
 MEASURES = {"small_se_resnet": measure_gates}
 
 
@@ -117,6 +137,20 @@ def _first_layer(kernel_size: int, stride: int) -> Arm:
     return Arm(build, measure=measure_first_layer)
 
 
+def _four_layers(activation: type[nn.Module], *, raw: bool) -> Arm:
+    """Rates in steps of about 3: pixels a hundred times as large want smaller ones."""
+    changes = {"preprocessing": RAW_CLOTHES} if raw else {}
+    rates = (0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03)
+    if not raw:
+        rates = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
+    return Arm(_network(four_layers, activation), changes, search=RateSearch(rates))
+
+
+def _head(kind: str, rate: float) -> Arm:
+    build = _network(three_heads, kind.removesuffix("_dropout"), dropout=kind.endswith("_dropout"))
+    return Arm(build, {"learning_rate": rate}, measure_shifts)
+
+
 def _separable(**options) -> Arm:
     return Arm(_network(small_mobilenet_v1, **options))
 
@@ -134,6 +168,18 @@ EXPERIMENTS: dict[str, Experiment] = {
         seeds=3,
         keep_weights=True,
     ),
+    "relu_tanh": Experiment(
+        "In how many steps is a four-layer network with ReLU, or with tanh, down to 25 % error?",
+        "Krizhevsky, Sutskever & Hinton 2012, section 3.1 and Fig. 1: six times as fast.",
+        {
+            f"{name}_{'raw' if raw else 'scaled'}": _four_layers(activation, raw=raw)
+            for raw in (True, False)
+            for name, activation in (("relu", nn.ReLU), ("tanh", nn.Tanh))
+        },
+        FOUR_LAYER_RECIPE,
+        seeds=6,
+        differs="Each activation has the best rate of the grid, as in the paper.",
+    ),
     "pooling_and_lrn": Experiment(
         "Do overlapping pools and response normalisation matter?",
         "Krizhevsky, Sutskever & Hinton 2012, sections 3.3 and 3.4: 0.4 and 1.4 points of top-1.",
@@ -144,6 +190,19 @@ EXPERIMENTS: dict[str, Experiment] = {
             "side_by_side_lrn": _pooling(overlap=False, normalise=True),
         },
         MEDIUM_RECIPE,
+    ),
+    "nin_heads": Experiment(
+        "Does a mean of maps over-fit less than fully connected layers, and is it better?",
+        "Lin, Chen & Yan 2014, sections 3.2 and 4.6.",
+        {
+            f"{kind}_rate{rate}": _head(kind, rate)
+            for kind in ("means", "means_dropout", "connected", "connected_dropout")
+            for rate in (0.001, 0.003, 0.01, 0.03, 0.1)
+        },
+        FEW_CLOTHES,
+        seeds=3,
+        differs="The heads' parameters: 330 against 333,258. Each has the best rate of the grid.",
+        look_every=50,
     ),
     "first_layer": Experiment(
         "Does a large first kernel with a large stride leave filters dead or aliased?",

@@ -257,3 +257,26 @@ def measure_gates(run: Run) -> dict:
             "classes": pack(torch.stack([by_class[int(c)] for c in chosen]).numpy()),
         }
     return {"classes": [run.test_set.categories[int(c)] for c in chosen], "blocks": blocks}
+
+
+# --- NiN: clothes moved to the right ------------------------------------------------------------
+
+
+@torch.no_grad()
+def measure_shifts(run: Run, most: int = 4) -> dict:
+    """The share of test images that are right when all are moved 0 to ``most`` pixels to the right.
+
+    The preprocessing has to leave a margin of that many empty pixels, so that nothing is cut off.
+    ``shifts`` maps the pixels, as text, to the share.
+    """
+    network = run.model.eval()
+    inputs, labels = inputs_of(run, run.test_set, len(run.test_set))
+    shares = {}
+    for shift in range(most + 1):
+        moved = inputs.roll(shift, dims=3)
+        right = [
+            (network(part).argmax(dim=1) == own).float().sum()
+            for part, own in zip(moved.split(500), labels.split(500), strict=True)
+        ]
+        shares[str(shift)] = round(float(sum(right)) / len(labels), 4)
+    return {"shifts": shares}

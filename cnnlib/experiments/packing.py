@@ -27,3 +27,22 @@ def unpack(packed: dict) -> np.ndarray:
         return whole.reshape(packed["shape"]) * float(packed["scale"])
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"no packed array: {error!r}") from error
+
+
+def pack_bits(flags: np.ndarray) -> str:
+    """Yes or no for each of many images, (N,), as text: eight of them a byte, then base64."""
+    flags = np.asarray(flags)
+    if flags.dtype != bool or flags.ndim != 1:
+        raise ValueError(f"flags: expected bool (N,), found {flags.dtype} {flags.shape}")
+    return base64.b64encode(np.packbits(flags).tobytes()).decode("ascii")
+
+
+def unpack_bits(text: str, count: int) -> np.ndarray:
+    """The ``count`` flags that :func:`pack_bits` packed. Raises ``ValueError`` for other text."""
+    try:
+        packed = np.frombuffer(base64.b64decode(text, validate=True), dtype=np.uint8)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"no packed flags: {error!r}") from error
+    if len(packed) != -(-count // 8):
+        raise ValueError(f"{len(packed)} bytes of flags: expected {-(-count // 8)} for {count}")
+    return np.unpackbits(packed, count=count).astype(bool)

@@ -5,7 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from cnnlib.experiments.arms import EXPERIMENTS
+from cnnlib.experiments.packing import unpack_bits
 
 LOGS = Path(__file__).with_name("logs")
 
@@ -15,8 +18,11 @@ class RunLog:
     """What came of one training run.
 
     ``accuracy`` and ``top5`` are shares, 0 to 1, of the ``tested_on`` test images; ``log`` has one
-    entry an epoch (loss, train_accuracy, test_accuracy, test_top5, seconds); ``measured`` holds
-    what the experiment looked at besides; ``seconds`` is the time of all epochs.
+    entry an epoch (loss, train_accuracy, seconds; where it was looked at test_accuracy, test_top5);
+    ``measured`` holds what the experiment looked at besides; ``seconds`` is the time of all epochs.
+    ``right`` and ``right5`` say which test images were right, first or among five, as
+    :func:`cnnlib.experiments.packing.pack_bits` packs it; ``cost`` is what
+    :func:`cnnlib.experiments.costs.cost_of` counts. Older logs have none of the three.
     """
 
     experiment: str
@@ -31,6 +37,13 @@ class RunLog:
     made_with: dict
     measured: dict
     log: tuple[dict, ...]
+    right: str | None = None
+    right5: str | None = None
+    cost: dict | None = None
+
+    def right_images(self) -> np.ndarray | None:
+        """Which test images were right, bool (N,), or None where the log does not hold it."""
+        return None if self.right is None else unpack_bits(self.right, self.tested_on)
 
 
 def read_log(path: str | Path) -> RunLog:

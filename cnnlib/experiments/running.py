@@ -1,12 +1,21 @@
 """Training one arm of an experiment."""
 
 import json
+import time
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import torch
+
 from cnnlib.experiments.arms import EXPERIMENTS
+from cnnlib.experiments.costs import cost_of_build
+from cnnlib.experiments.experiment import Experiment
+from cnnlib.experiments.packing import pack_bits
+from cnnlib.experiments.rate_search import search_rates
 from cnnlib.experiments.run_log import RunLog, log_name, read_log
 from cnnlib.train import Run, fit, write_weights
+from cnnlib.train.weight_files import kept_network
+from cnnlib.weights.measuring import ranks, score_images
 from cnnlib.weights.records import write_whole
 
 
@@ -45,35 +54,33 @@ def run_arm(
     recipe = experiment.recipe_of(arm, seed)
     if epochs is not None:
         recipe = replace(recipe, epochs=epochs)
-    checkpoint = path.with_suffix(".checkpoint")
     what = experiment.arms[arm]
-    run = Run(f"{name} {arm} {seed}", what.build, recipe, data=data)
-    diverged = {}
-    try:
-        fit(run, checkpoint, resume=True)
-    except FloatingPointError:
-        if experiment.keep_weights:
-            raise
-        diverged = {"diverged_in_epoch": len(run.log) + 1}
-    last = {"test_accuracy": 0.0, "test_top5": 0.0} if diverged else run.log[-1]
-    accuracy, top5 = last["test_accuracy"], last.get("test_top5")
-    if experiment.keep_weights:
-        folder = path.parent / f"seed{seed}"
-        folder.mkdir(exist_ok=True)
-        record = write_weights(run, arm, folder)
-        accuracy, top5 = record.accuracy, record.top5
+
+    def make_run() -> Run:
+        title = f"{name} {arm} {seed}"
+        return Run(title, what.build, recipe, data=data, look_every=experiment.look_every)
+
+    checkpoint = path.with_suffix(".checkpoint")
+    begun = time.perf_counter()
+    run = make_run()
+    if what.search is not None:
+        outcome = {
+            "accuracy": 0.0,
+            "top5": None,
+            "measured": search_rates(make_run, what.search),
+            "seconds": round(time.perf_counter() - begun, 1),
+        }
+    else:
+        outcome = _train(run, arm, experiment, checkpoint, path.parent / f"seed{seed}")
+    shape = recipe.preprocessing
     result = RunLog(
         experiment=name,
         arm=arm,
         seed=seed,
-        accuracy=accuracy,
-        top5=top5,
         tested_on=len(run.test_set),
         parameters=sum(p.numel() for p in run.model.parameters()),
-        seconds=round(sum(entry["seconds"] for entry in run.log), 1),
         recipe=asdict(recipe),
         made_with=run.made_with(),
-        measured=diverged or (what.measure(run) if what.measure else {}),
         log=tuple(
             {
                 key: round(value, 5) if isinstance(value, float) else value
@@ -81,7 +88,44 @@ def run_arm(
             }
             for e in run.log
         ),
+        cost=cost_of_build(
+            what.build,
+            len(run.train_set.categories),
+            (shape.channels, shape.height, shape.width),
+        ),
+        **outcome,
     )
     write_whole(path, (json.dumps(asdict(result), indent=1) + "\n").encode())
     checkpoint.unlink(missing_ok=True)
     return read_log(path)
+
+
+def _train(run: Run, arm: str, experiment: Experiment, checkpoint: Path, weights: Path) -> dict:
+    """Train to the end and look: what a log says of it. ``weights`` is where they are kept."""
+    diverged = {}
+    try:
+        fit(run, checkpoint, resume=True)
+    except FloatingPointError:
+        if experiment.keep_weights:
+            raise
+        diverged = {"diverged_in_epoch": len(run.log) + 1}
+    seconds = round(sum(entry["seconds"] for entry in run.log), 1)
+    if diverged:
+        return {"accuracy": 0.0, "top5": None, "measured": diverged, "seconds": seconds}
+    network = run.model
+    if experiment.keep_weights:
+        weights.mkdir(exist_ok=True)
+        write_weights(run, arm, weights)
+        network, _ = kept_network(run, arm)
+    scores = score_images(network, run.recipe.preprocessing, run.test_set)
+    place = ranks(scores, torch.from_numpy(run.test_set.labels)).numpy()
+    many = len(run.test_set.categories) > 10
+    measure = experiment.arms[arm].measure
+    return {
+        "accuracy": float((place < 1).mean()),
+        "top5": float((place < 5).mean()) if many else None,
+        "right": pack_bits(place < 1),
+        "right5": pack_bits(place < 5) if many else None,
+        "measured": measure(run) if measure else {},
+        "seconds": seconds,
+    }

@@ -50,6 +50,7 @@ class Run:
 
     ``build`` makes the network for a number of classes. ``name`` is what the run is called, in its
     checkpoint and on its progress bar. ``data`` is where the image set lies if it does not ship.
+    The test images are looked at after every ``look_every``-th epoch, and after the last.
     """
 
     def __init__(
@@ -60,8 +61,9 @@ class Run:
         *,
         data: str | Path | None = None,
         processes: Processes | None = None,
+        look_every: int = 1,
     ) -> None:
-        self.name, self.recipe = name, recipe
+        self.name, self.recipe, self.look_every = name, recipe, look_every
         self.processes = processes or join_processes()
         device = self.processes.device
         self.train_set = load_dataset(recipe.dataset, "train", data)
@@ -112,9 +114,9 @@ class Run:
         seen = 0
         batches = self._batches(torch.randperm(len(self.labels), generator=generator))
         for index, batch in enumerate(batches):
-            inputs, labels = self._inputs(batch, generator)
+            inputs, labels = self.inputs(batch, generator)
             rate = learning_rate(recipe, epoch * self.steps_an_epoch + index, self.steps)
-            loss, scores = self._step(inputs, labels, rate, len(batch))
+            loss, scores = self.step(inputs, labels, rate, len(batch))
             loss_sum += loss * len(labels)
             correct += (scores.argmax(dim=1) == labels).sum()
             seen += len(labels)
@@ -126,11 +128,12 @@ class Run:
                 bar.set_postfix(loss=f"{mean:.4f}", refresh=False)
         loss, right, count = processes.total([loss_sum.item(), correct.item(), seen])
         entry = {"epoch": epoch + 1, "loss": loss / count, "train_accuracy": right / count}
-        entry |= self._measure() if processes.leads else {}
+        look = (epoch + 1) % self.look_every == 0 or epoch + 1 == recipe.epochs
+        entry |= self._measure() if processes.leads and look else {}
         self.log.append(entry | {"seconds": round(time.perf_counter() - begun, 2)})
 
-    def _inputs(self, batch: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """This process's share of a batch: what the network gets, and the labels.
+    def inputs(self, batch: Tensor, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
+        """This process's share of a batch of numbers: what the network gets, and the labels.
 
         All processes draw the same distortions for the whole batch, and each keeps its own.
         """
@@ -146,7 +149,7 @@ class Run:
             inputs = inputs.contiguous(memory_format=torch.channels_last)
         return inputs, self.labels[rows]
 
-    def _step(
+    def step(
         self, inputs: Tensor, labels: Tensor, rate: float, batch_size: int
     ) -> tuple[Tensor, Tensor]:
         """One step of the optimiser: the loss and the scores before it."""
@@ -250,8 +253,9 @@ def describe(run: Run) -> str:
     """The last epoch in one line."""
     entry, epochs = run.log[-1], run.recipe.epochs
     left = entry["seconds"] * (epochs - entry["epoch"])
+    test = f"test {entry['test_accuracy']:.2%}  " if "test_accuracy" in entry else ""
     return (
         f"epoch {entry['epoch']:>3}/{epochs}  loss {entry['loss']:.4f}  "
-        f"train {entry['train_accuracy']:.2%}  test {entry['test_accuracy']:.2%}  "
+        f"train {entry['train_accuracy']:.2%}  {test}"
         f"{len(run.train_set) / max(entry['seconds'], 0.01):.0f} images/s, about {left:.0f} s left"
     )
