@@ -15,8 +15,10 @@ Two forms are buildable:
 
 Where we differ from the paper, and why:
 
-- The input is 227x227. The paper says 224x224, but 11x11 kernels with stride 4 then give 54
-  places, not the 55 of Fig. 2 (see the chapter). The one-column form takes 224x224 with padding 2.
+- The input is 227x227. The paper's 224x224 gives the 55 places of Fig. 2 as its authors' code counts
+  them, 1 + ceil((2p + n - k) / s): the last window hangs over by three pixels. torch counts whole
+  windows only, 54 of them (see the chapter). The one-column form takes 224x224 with padding 2, as
+  torchvision does; the configuration of 2014 has padding 0 and the overhang.
 - Dropout is inverted (scaled up at training) where the paper halves outputs at test (section 4.2).
 - Biases of conv2, conv4, conv5 and the hidden fully connected layers start at 1 and weights at
   N(0, 0.01), as section 5 says. The one-column form and the small form use He
@@ -173,3 +175,17 @@ def small_alexnet(num_classes: int = 40, **options) -> AlexNetOneColumn:
         hidden=512,
         grid=3,
     )
+
+
+def imagenette_alexnet(num_classes: int = 10) -> AlexNetOneColumn:
+    """AlexNet for 128x128: its layers and strides unchanged, half the kernels, 512 hidden units.
+
+    One column, with the paper's response normalisation. The first layer's weights start at the
+    paper's N(0, 0.01): so small that what a trained filter shows is what it learnt, not where it
+    started.
+    """
+    network = AlexNetOneColumn(
+        num_classes, widths=(48, 128, 192, 192, 128), hidden=512, grid=3, normalise=True
+    )
+    nn.init.normal_(network.conv1.weight, std=0.01)
+    return network
