@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from cnnlib.layers import ChannelShuffle, PadShortcut, SqueezeExcite, StochasticDepth
-from cnnlib.models import MODELS, NETWORKS, SMALL
+from cnnlib.models import INSIDE, MODELS, NETWORKS, SMALL
 from cnnlib.models.alexnet import AlexNetOneColumn
 from cnnlib.models.densenet import DenseNet
 from cnnlib.models.googlenet import Inception, googlenet, small_googlenet
@@ -177,7 +177,7 @@ def small(family: str, seed: int = 3) -> nn.Module:
 def test_every_family_has_a_small_form_in_order_of_history():
     files = list(dict.fromkeys(constructor.__module__ for constructor in MODELS.values()))
     assert [constructor.__module__ for constructor in SMALL.values()] == files
-    assert list(NETWORKS) == [*MODELS, *SMALL]
+    assert list(NETWORKS) == [*MODELS, *SMALL, *INSIDE]
 
 
 @every_family
@@ -236,6 +236,95 @@ def test_small_form_survives_a_safetensors_round_trip(family):
         assert not torch.equal(model(images), copy(images))
         copy.load_state_dict(load(save(model.state_dict())))
         assert torch.equal(model(images), copy(images))
+
+
+# --- The networks to look into --------------------------------------------------------------------
+
+# Each convolution's and pool's kernel, stride and output at 128x128; parameters with ten classes.
+LOOKED_INTO = {
+    "imagenette_alexnet": (
+        [
+            ("conv1", 11, 4, (48, 31, 31)),
+            ("pool1", 3, 2, (48, 15, 15)),
+            ("conv2", 5, 1, (128, 15, 15)),
+            ("pool2", 3, 2, (128, 7, 7)),
+            ("conv3", 3, 1, (192, 7, 7)),
+            ("conv4", 3, 1, (192, 7, 7)),
+            ("conv5", 3, 1, (128, 7, 7)),
+            ("pool5", 3, 2, (128, 3, 3)),
+        ],
+        1_803_978,
+        ("alexnet", ["conv1", "relu1", "norm1", "pool1", "conv2", "relu2", "norm2", "pool2"]),
+    ),
+    "imagenette_zfnet": (
+        [
+            ("conv1", 7, 2, (48, 62, 62)),
+            ("pool1", 3, 2, (48, 31, 31)),
+            ("conv2", 5, 2, (128, 14, 14)),
+            ("pool2", 3, 2, (128, 7, 7)),
+            ("conv3", 3, 1, (192, 7, 7)),
+            ("conv4", 3, 1, (192, 7, 7)),
+            ("conv5", 3, 1, (128, 7, 7)),
+            ("pool5", 3, 2, (128, 3, 3)),
+        ],
+        1_793_610,
+        ("zfnet", ["conv1", "relu1", "pool1", "norm1", "conv2", "relu2", "pool2", "norm2"]),
+    ),
+}
+looked_into = pytest.mark.parametrize("key", LOOKED_INTO)
+
+
+def test_the_networks_to_look_into_are_all_checked():
+    assert list(LOOKED_INTO) == list(INSIDE)
+
+
+@looked_into
+def test_network_to_look_into_has_the_layers_of_its_paper(key):
+    """Kernels and strides are the paper's; half its kernels; the first layers in its order."""
+    layers, parameters, (paper, first) = LOOKED_INTO[key]
+    network = INSIDE[key]()
+    found = {layer.name: layer for layer in trace(network, (1, 3, 128, 128))}
+    assert [name for name in found][:8] == first
+    original = dict(MODELS[paper]().named_modules())
+    for name, kernel_size, stride, shape in layers:
+        layer = network.get_submodule(name)
+        assert found[name].out_shape == (1, *shape)
+        for module in (layer, original[name]):
+            assert module.kernel_size in (kernel_size, (kernel_size, kernel_size)), name
+            assert module.stride in (stride, (stride, stride)), name
+        if isinstance(layer, nn.Conv2d):
+            assert layer.groups == 1
+            assert 2 * layer.out_channels == original[name].out_channels
+    assert sum(p.numel() for p in network.parameters()) == parameters
+    assert network(noise(2, 3, 128, 128)).shape == (2, 10)
+
+
+@looked_into
+def test_network_to_look_into_can_be_looked_into(key):
+    """ReLUs are modules and leave their input as it is; the two normalisations are there."""
+    network = INSIDE[key](num_classes=7)
+    relus = [layer for layer in network.modules() if isinstance(layer, nn.ReLU)]
+    assert len(relus) == 7 and not any(relu.inplace for relu in relus)
+    assert sum(isinstance(layer, nn.LocalResponseNorm) for layer in network.modules()) == 2
+    assert network.eval()(noise(1, 3, 160, 131)).shape == (1, 7)
+
+
+@looked_into
+def test_network_to_look_into_starts_its_first_layer_as_the_paper_does(key):
+    """So that the filters show what was learnt, not where they started."""
+    torch.manual_seed(1)
+    network = INSIDE[key]()
+    assert network.conv1.weight.std().item() == pytest.approx(0.01, rel=0.05)
+    fan_in = network.conv3.weight[0].numel()
+    assert network.conv3.weight.std().item() == pytest.approx((2 / fan_in) ** 0.5, rel=0.05)
+
+
+@looked_into
+def test_network_to_look_into_learns_with_every_parameter(key):
+    network = INSIDE[key]().train()
+    nn.functional.cross_entropy(network(noise(2, 3, 128, 128)), torch.tensor([0, 9])).backward()
+    for name, parameter in network.named_parameters():
+        assert parameter.grad is not None and parameter.grad.abs().max() > 0, name
 
 
 # --- Equalities -----------------------------------------------------------------------------------

@@ -15,8 +15,8 @@ import safetensors.torch
 import torch
 from torch import nn
 
-from cnnlib.data import DATASETS, ImageSet, load_digits
-from cnnlib.models import NETWORKS, SMALL, build_network
+from cnnlib.data import DATASETS, ImageSet, imagenette, load_digits
+from cnnlib.models import INSIDE, NETWORKS, SMALL, build_network
 from cnnlib.train import (
     DEVIATIONS,
     RECIPES,
@@ -54,15 +54,27 @@ def short(key: str, **changes) -> Recipe:
 
 def test_recipes_are_for_networks_in_order_of_history():
     assert list(RECIPES) == [key for key in NETWORKS if key in RECIPES]
-    assert {"lenet5", "lenet_modern", *SMALL} == set(RECIPES)
+    assert {"lenet5", "lenet_modern", *SMALL, *INSIDE} == set(RECIPES)
 
 
 def test_a_recipe_departs_from_its_set_s_only_where_the_table_says_so():
-    for common, keys in (("lenet_modern", ["lenet5"]), ("small_lenet", SMALL)):
+    for common, keys in (
+        ("lenet_modern", ["lenet5"]),
+        ("small_lenet", SMALL),
+        ("imagenette_zfnet", INSIDE),
+    ):
         for key in keys:
             changes = DEVIATIONS[key].changes if key in DEVIATIONS else {}
             assert RECIPES[key] == replace(RECIPES[common], **changes), key
     assert all(len(deviation.reason.split()) > 4 for deviation in DEVIATIONS.values())
+
+
+def test_networks_to_look_into_learn_from_photographs_larger_than_their_input():
+    """Room for moving them; and any photograph is scaled to the size that they learnt from."""
+    for key in INSIDE:
+        sizes = RECIPES[key].preprocessing
+        assert (sizes.height, sizes.width, sizes.resize) == (128, 128, imagenette.SIDE)
+        assert RECIPES[key].augmentation.shift and RECIPES[key].augmentation.mirror
 
 
 # --- The loss of LeNet-5 ------------------------------------------------------------------------
@@ -157,6 +169,16 @@ def test_a_whole_pixel_shift_moves_pixels(monkeypatch):
     shifted = augment(image, Augmentation(shift=2))
     torch.testing.assert_close(shifted[..., 2:, 2:], image[..., :-2, :-2])
     torch.testing.assert_close(shifted[..., 0, 2:], image[..., 0, :-2])  # the border is repeated
+
+
+def test_what_comes_out_in_a_smaller_shape_is_the_middle_of_the_distorted_image():
+    images = torch.rand(3, 2, 15, 21, generator=torch.Generator().manual_seed(1))
+    by = Augmentation(degrees=30, scale=0.3, squeeze=0.2, shear=0.2, shift=4, mirror=True)
+    whole, middle = (
+        augment(images, by, torch.Generator().manual_seed(2), shape) for shape in (None, (9, 13))
+    )
+    assert middle.shape == (3, 2, 9, 13)
+    torch.testing.assert_close(middle, whole[:, :, 3:12, 4:17])
 
 
 def test_each_image_is_distorted_by_amounts_of_its_own():
@@ -405,6 +427,58 @@ def test_images_of_any_shape_train(tmp_path, monkeypatch):
     assert shapes == {"1.weight": (10, 1200), "1.bias": (10,)}
 
 
+def test_images_are_distorted_before_they_are_cropped(monkeypatch):
+    """A photograph that is moved brings in its own pixels, not a repeated border."""
+    ramp = (
+        np.arange(40, dtype=np.uint8)[None, :, None] + np.arange(30, dtype=np.uint8)[:, None, None]
+    )
+    ramps = ImageSet(np.repeat(ramp[None], 4, axis=0), np.zeros(4, np.int64), ("ramp",), "made up")
+    monkeypatch.setitem(DATASETS, "ramps", lambda split: ramps)
+    monkeypatch.setattr(torch, "rand", lambda *size, generator: torch.ones(*size))
+    for resize in (None, 30):
+        recipe = Recipe(
+            Preprocessing("grey", 20, 24, (0.0,), (1.0,), fit="crop", resize=resize),
+            dataset="ramps",
+            augmentation=Augmentation(shift=5),
+        )
+        run = Run("ramps", lambda classes: nn.Linear(1, 1), recipe)
+        inputs, _ = run.inputs(torch.arange(4), torch.Generator())
+        expected = torch.from_numpy(ramp[:20, 3:27, 0]).float()  # the middle begins at (5, 8)
+        torch.testing.assert_close(inputs, expected.expand(4, 1, 20, 24))
+
+
+def test_snapshots_keep_the_weights_of_their_epochs(few, tmp_path, monkeypatch):
+    recipe = short("lenet_modern", epochs=3)
+    kept, epoch = [], Run.epoch
+
+    def remember(run, bar):
+        if not kept:
+            kept.append({n: t.half() for n, t in run.model.state_dict().items()})
+        epoch(run, bar)
+        kept.append({n: t.half() for n, t in run.model.state_dict().items()})
+
+    monkeypatch.setattr(Run, "epoch", remember)
+    train("lenet_modern", recipe, tmp_path, snapshots=(0, 2, 3, 9))
+    names = [f"lenet_modern-epoch-00{number}.safetensors" for number in (0, 2, 3)]
+    assert sorted(p.name for p in tmp_path.glob("*epoch*")) == names
+    for name, number in zip(names, (0, 2, 3), strict=True):
+        found = safetensors.torch.load_file(tmp_path / name)
+        assert found.keys() == kept[number].keys()
+        assert all(torch.equal(tensor, kept[number][n]) for n, tensor in found.items())
+
+
+def test_a_resumed_run_keeps_no_second_start(few, tmp_path, monkeypatch):
+    recipe = short("lenet_modern", epochs=2)
+    with monkeypatch.context() as patch:
+        stop_after(1, patch, Stop)
+        with pytest.raises(Stop):
+            train("lenet_modern", recipe, tmp_path, snapshots=(0, 1))
+    start = tmp_path / "lenet_modern-epoch-000.safetensors"
+    before = start.stat().st_mtime_ns
+    train("lenet_modern", recipe, tmp_path, resume=True, snapshots=(0, 1))
+    assert start.stat().st_mtime_ns == before
+
+
 def coloured(split: str) -> ImageSet:
     """Forty 64x64 colour images, each one colour with noise; the colour is the class, of twelve."""
     chance = np.random.default_rng({"train": 1, "test": 2}[split])
@@ -544,12 +618,19 @@ def test_the_command_trains_and_tells(few_by_default, tmp_path, capsys):
     folder = tmp_path / "new" / "folder"
     assert main(["lenet_modern", "--epochs", "3", "--limit", "50", "--output", str(folder)]) == 0
     lines = capsys.readouterr().out.splitlines()
+    assert not list(folder.glob("*epoch*"))
     assert [line[:11] for line in lines[:3]] == ["epoch   1/3", "epoch   2/3", "epoch   3/3"]
     record = json.loads((folder / "lenet_modern.json").read_text())
     assert record["recipe"]["limit"] == 50
     assert f"loss {record['log'][0]['loss']:.4f}" in lines[0]
     assert f"{record['accuracy']:.2%} of 100 test images right" in lines[3]
     assert record["sha256"] in lines[4]
+
+
+def test_the_command_keeps_snapshots(few_by_default, tmp_path):
+    arguments = ["lenet_modern", "--epochs", "1", "--limit", "50", "--snapshots", "0,1"]
+    assert main([*arguments, "--output", str(tmp_path)]) == 0
+    assert len(list(tmp_path.glob("lenet_modern-epoch-00?.safetensors"))) == 2
 
 
 @pytest.mark.parametrize(
@@ -561,6 +642,7 @@ def test_the_command_trains_and_tells(few_by_default, tmp_path, capsys):
         (["lenet5", "--epochs", "0"], "epochs=0: expected 1 or more"),
         (["lenet5", "--limit", "-3"], "limit=-3: expected 1 or more"),
         (["lenet5", "--seed", "-1"], "seed=-1: expected 0 or more"),
+        (["lenet5", "--snapshots", "1,x"], "--snapshots: invalid epochs value: '1,x'"),
         (["lenet5", "--colour"], "unrecognized arguments: --colour"),
         (["lenet5", "--output", "FILE"], "FILE: not a folder"),
         (["lenet5", "--output", "FILE/below"], "FILE/below"),

@@ -14,7 +14,7 @@ from inspect import signature
 
 from torch import nn
 
-from cnnlib.models.alexnet import alexnet, alexnet_one_column, small_alexnet
+from cnnlib.models.alexnet import alexnet, alexnet_one_column, imagenette_alexnet, small_alexnet
 from cnnlib.models.densenet import (
     densenet121,
     densenet161,
@@ -53,7 +53,7 @@ from cnnlib.models.squeezenet import small_squeezenet, squeezenet1_0, squeezenet
 from cnnlib.models.stochastic_depth import small_stochastic_depth, stochastic_depth110
 from cnnlib.models.vgg import small_vgg11, vgg11, vgg13, vgg16, vgg16_c, vgg19
 from cnnlib.models.xception import small_xception, xception
-from cnnlib.models.zfnet import small_zfnet, zfnet, zfnet_wide
+from cnnlib.models.zfnet import imagenette_zfnet, small_zfnet, zfnet, zfnet_wide
 
 MODELS: dict[str, Callable[..., nn.Module]] = {
     "lenet5": LeNet5,  # 1998
@@ -128,7 +128,13 @@ SMALL: dict[str, Callable[..., nn.Module]] = {
     )
 }
 
-NETWORKS: dict[str, Callable[..., nn.Module]] = MODELS | SMALL
+# For looking into: trained on photographs of 128x128, with the paper's first layer and strides.
+INSIDE: dict[str, Callable[..., nn.Module]] = {
+    "imagenette_alexnet": imagenette_alexnet,
+    "imagenette_zfnet": imagenette_zfnet,
+}
+
+NETWORKS: dict[str, Callable[..., nn.Module]] = MODELS | SMALL | INSIDE
 
 
 def build_network(key: str, num_classes: int, **options) -> nn.Module:
@@ -145,4 +151,4 @@ def build_network(key: str, num_classes: int, **options) -> nn.Module:
     return network(**options)
 
 
-__all__ = ["MODELS", "NETWORKS", "SMALL", "LeNet5", "ModernLeNet", "build_network"]
+__all__ = ["INSIDE", "MODELS", "NETWORKS", "SMALL", "LeNet5", "ModernLeNet", "build_network"]

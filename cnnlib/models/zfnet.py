@@ -99,3 +99,14 @@ def zfnet_wide(num_classes: int = 1000) -> ZFNet:
 def small_zfnet(num_classes: int = 40) -> ZFNet:
     """ZFNet for 64x64: its first layer unchanged, conv2 without stride, half the kernels."""
     return ZFNet(num_classes, widths=(48, 96, 160, 160, 128), stride2=1, hidden=512, grid=2)
+
+
+def imagenette_zfnet(num_classes: int = 10) -> ZFNet:
+    """ZFNet for 128x128: its layers and strides unchanged, half the kernels, 512 hidden units.
+
+    The first layer's weights start at the paper's N(0, 0.01): so small that what a trained filter
+    shows is what it learnt, not where it started.
+    """
+    network = ZFNet(num_classes, widths=(48, 128, 192, 192, 128), hidden=512, grid=3)
+    nn.init.normal_(network.conv1.weight, std=0.01)
+    return network

@@ -21,6 +21,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--output", type=Path, default=Path("trained"), help="folder to write to")
     parser.add_argument("--resume", action="store_true", help="go on with a run that was stopped")
     parser.add_argument("--force", action="store_true", help="replace weights that are there")
+    parser.add_argument(
+        "--snapshots",
+        type=epochs,
+        default=(),
+        metavar="0,1,5",
+        help="epochs whose weights are kept too; 0 is the start",
+    )
     options = parser.parse_args(arguments)
     if options.key not in RECIPES:
         parser.error(f"unknown key {options.key!r}; known: {', '.join(RECIPES)}")
@@ -37,6 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             data=options.data,
             force=options.force,
             resume=options.resume,
+            snapshots=options.snapshots,
         )
     except (ValueError, OSError, FloatingPointError) as error:
         parser.error(str(error))
@@ -50,6 +58,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         departure = DEVIATIONS[options.key]
         print(f"It departs from the common recipe: {departure.changes}\n  {departure.reason}")
     return 0
+
+
+def epochs(text: str) -> tuple[int, ...]:
+    """Epochs, as the command line has them: numbers and commas."""
+    return tuple(int(number) for number in text.split(","))
 
 
 if __name__ == "__main__":

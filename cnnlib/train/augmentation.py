@@ -34,13 +34,21 @@ class Augmentation:
     saturation: float = 0.0
 
 
-def augment(images: Tensor, by: Augmentation, generator: torch.Generator | None = None) -> Tensor:
+def augment(
+    images: Tensor,
+    by: Augmentation,
+    generator: torch.Generator | None = None,
+    shape: tuple[int, int] | None = None,
+) -> Tensor:
     """Distort each image about its centre by random amounts of its own.
 
-    (N, C, H, W) in and out, any sizes, on any device. What comes in from outside repeats the
-    border. ``generator`` is a CPU generator, so that every device gets the same distortions.
+    (N, C, H, W) in and out, any sizes, on any device. With ``shape``, a height and a width, what
+    comes out is the middle (N, C, height, width) of the distorted images. What comes in from
+    outside repeats the border. ``generator`` is a CPU generator, so that every device gets the same
+    distortions.
     """
-    count, _, height, width = images.shape
+    count, channels, height, width = images.shape
+    new_height, new_width = shape or (height, width)
 
     def random(most: float) -> Tensor:
         return (2 * torch.rand(count, generator=generator) - 1) * most
@@ -59,10 +67,11 @@ def augment(images: Tensor, by: Augmentation, generator: torch.Generator | None 
     y_by_x = -sin / (zoom * (1 + squeeze))
     y_by_y = (cos - sin * shear) / (zoom * (1 - squeeze))
     # affine_grid counts from -1 to 1 along each axis, whatever its length in pixels.
-    x_row = torch.stack([x_by_x, x_by_y * height / width, -2 * right / width], dim=1)
-    y_row = torch.stack([y_by_x * width / height, y_by_y, -2 * down / height], dim=1)
-    matrices = torch.stack([x_row, y_row], dim=1).to(images.device)  # (N, 2, 3)
-    grid = F.affine_grid(matrices, list(images.shape), align_corners=False)  # (N, H, W, 2)
+    x_row = [x_by_x * (new_width / width), x_by_y * new_height / width, -2 * right / width]
+    y_row = [y_by_x * new_width / height, y_by_y * (new_height / height), -2 * down / height]
+    matrices = torch.stack([torch.stack(row, dim=1) for row in (x_row, y_row)], dim=1)  # (N, 2, 3)
+    size = [count, channels, new_height, new_width]
+    grid = F.affine_grid(matrices.to(images.device), size, align_corners=False)  # (N, H, W, 2)
     images = F.grid_sample(images, grid, padding_mode="border", align_corners=False)
     if by.saturation:
         grey = images.mean(dim=1, keepdim=True)

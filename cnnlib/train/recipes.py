@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from cnnlib.models import SMALL
+from cnnlib.models import INSIDE, SMALL
 from cnnlib.train.augmentation import Augmentation
 from cnnlib.weights import Preprocessing
 
@@ -92,6 +92,24 @@ SMALL_RECIPE = Recipe(
     half_weights=True,
 )
 
+# The networks to look into. The photographs are 144x144; the network sees 128x128 of them.
+PHOTOGRAPHS = replace(TINY_IMAGES, height=128, width=128, resize=144)
+INSIDE_RECIPE = Recipe(
+    PHOTOGRAPHS,
+    dataset="imagenette",
+    epochs=50,
+    batch_size=64,
+    learning_rate=1e-3,
+    weight_decay=0.5,
+    label_smoothing=0.1,
+    clip_norm=1.0,
+    augmentation=Augmentation(
+        scale=0.25, squeeze=0.1, shift=10, mirror=True, brightness=0.2, contrast=0.2, saturation=0.2
+    ),
+    mixed_precision=True,
+    half_weights=True,
+)
+
 DEVIATIONS: dict[str, Deviation] = {
     "lenet5": Deviation(
         {"epochs": 150, "rubbish_penalty": 20.0},
@@ -117,4 +135,5 @@ def _recipe(key: str, common: Recipe) -> Recipe:
 RECIPES: dict[str, Recipe] = {
     **{key: _recipe(key, DIGITS) for key in ("lenet5", "lenet_modern")},
     **{key: _recipe(key, SMALL_RECIPE) for key in SMALL},
+    **{key: _recipe(key, INSIDE_RECIPE) for key in INSIDE},
 }

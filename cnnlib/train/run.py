@@ -3,7 +3,7 @@
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
@@ -74,6 +74,7 @@ class Run:
         pixels = pixels.reshape(*pixels.shape[:3], -1)  # grey images get a channel axis
         self.pixels = torch.from_numpy(pixels).to(device)
         self.labels = torch.from_numpy(self.train_set.labels).to(device)
+        self.whole = recipe.preprocessing.uncropped(*self.pixels.shape[1:3])
         self.steps_an_epoch = len(self._batches(torch.arange(len(self.labels))))
         self.mixed = recipe.mixed_precision and can_mix_precision(device)
         torch.manual_seed(1000 * recipe.seed)
@@ -141,9 +142,13 @@ class Run:
         if recipe.augmentation is None:
             batch = self.processes.share(batch)
         rows = batch.to(device)
-        inputs = recipe.preprocessing.apply_tensor(self.pixels[rows].movedim(3, 1))
-        if recipe.augmentation is not None:
-            inputs = augment(inputs, recipe.augmentation, generator)
+        pixels = self.pixels[rows].movedim(3, 1)
+        if recipe.augmentation is None:
+            inputs = recipe.preprocessing.apply_tensor(pixels)
+        else:  # distorted before it is cropped, so that what comes in is picture, not border
+            shape = recipe.preprocessing.height, recipe.preprocessing.width
+            whole = self.whole.apply_tensor(pixels)
+            inputs = augment(whole, recipe.augmentation, generator, shape)
             inputs, rows = self.processes.share(inputs), self.processes.share(rows)
         if recipe.mixed_precision:
             inputs = inputs.contiguous(memory_format=torch.channels_last)
@@ -197,6 +202,12 @@ class Run:
         about = {"name": self.name, "recipe": asdict(self.recipe), "log": self.log}
         write_whole(path, safetensors.torch.save(tensors, {"run": json.dumps(about)}))
 
+    def save_snapshot(self, folder: Path) -> None:
+        """Write the weights as they are now into ``folder``, float16."""
+        tensors = {n: t.half().contiguous() for n, t in self.model.state_dict().items()}
+        name = f"{self.name}-epoch-{len(self.log):03}.safetensors"
+        write_whole(folder / name, safetensors.torch.save(tensors))
+
     def restore(self, path: Path) -> None:
         """Go back to where :meth:`save` wrote ``path``.
 
@@ -225,11 +236,14 @@ class Run:
         self.log = about["log"]
 
 
-def fit(run: Run, checkpoint: Path, *, resume: bool = False) -> None:
+def fit(
+    run: Run, checkpoint: Path, *, resume: bool = False, snapshots: Collection[int] = ()
+) -> None:
     """Bring a run to its end, showing progress, with a checkpoint after every epoch.
 
     ``resume`` goes on from ``checkpoint`` if it is there. It stays behind: delete it when what
-    came out is safe.
+    came out is safe. After each epoch in ``snapshots`` (0 is the start) the weights of that moment
+    are kept beside the checkpoint, float16, as ``NAME-epoch-003.safetensors``.
     """
     keep_freed_memory()
     if resume and checkpoint.exists():
@@ -243,7 +257,11 @@ def fit(run: Run, checkpoint: Path, *, resume: bool = False) -> None:
         disable=None if leads else True,
     ) as bar:
         while len(run.log) < run.recipe.epochs:
+            if leads and not run.log and 0 in snapshots:
+                run.save_snapshot(checkpoint.parent)
             run.epoch(bar)
+            if leads and len(run.log) in snapshots:
+                run.save_snapshot(checkpoint.parent)
             if leads:
                 run.save(checkpoint)
                 tqdm.write(describe(run))

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Collection
 from dataclasses import asdict
 from pathlib import Path
 
@@ -24,13 +25,15 @@ def train(
     data: str | Path | None = None,
     force: bool = False,
     resume: bool = False,
+    snapshots: Collection[int] = (),
 ) -> WeightFile:
     """Train network ``key`` by ``recipe`` and write its weights and record into ``output``.
 
     ``data`` is the folder or archive of an image set that does not ship. After every epoch a
     checkpoint is written, ``KEY.checkpoint``; ``resume`` goes on from it, or begins where there is
     none yet. Weights or a checkpoint that are there already stay untouched unless ``force`` is
-    given, which starts anew. Where ``torchrun`` started several processes, all of them call this.
+    given, which starts anew. ``snapshots`` are epochs whose weights are kept too, as :func:`fit`
+    says. Where ``torchrun`` started several processes, all of them call this.
 
     Raises ``ValueError`` for an unknown key or an impossible recipe, ``FileExistsError`` for files
     in the way, ``FileNotFoundError`` for images that are not there.
@@ -60,7 +63,7 @@ def train(
             data=data,
             processes=processes,
         )
-        fit(run, checkpoint, resume=resume)
+        fit(run, checkpoint, resume=resume, snapshots=snapshots)
         if processes.leads:
             write_weights(run, key, output)
             checkpoint.unlink()

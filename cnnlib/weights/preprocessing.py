@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -113,6 +113,19 @@ class Preprocessing:
         mean, std = (x.new_tensor(values).view(-1, 1, 1) for values in (self.mean, self.std))
         return ((x - mean) / std).contiguous()
 
+    def uncropped(self, height: int, width: int) -> "Preprocessing":
+        """The same for images of that size, but without cutting out the middle."""
+        if self.fit != "crop":
+            return self
+        if self.resize is not None:
+            height, width = self._resized(height, width)
+        return replace(self, height=height, width=width)
+
+    def _resized(self, height: int, width: int) -> tuple[int, int]:
+        """The size of an image of that size after scaling its shorter side to ``resize``."""
+        shorter = min(height, width)
+        return height * self.resize // shorter, width * self.resize // shorter
+
     def _pad(self, x: Tensor, name: str) -> Tensor:
         """In the middle of a canvas of zeros: (N, C, H, W) to (N, C, height, width)."""
         height, width = x.shape[2:]
@@ -132,8 +145,7 @@ class Preprocessing:
         if min(height, width) < 1:
             raise ValueError(f"{name}: expected at least 1x1 pixels, found {height}x{width}")
         if self.resize is not None:
-            shorter = min(height, width)
-            height, width = height * self.resize // shorter, width * self.resize // shorter
+            height, width = self._resized(height, width)
             if (height, width) != tuple(x.shape[2:]):
                 x = F.interpolate(x, size=(height, width), mode="bilinear", antialias=True)
         if height < self.height or width < self.width:
