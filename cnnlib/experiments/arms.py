@@ -16,16 +16,17 @@ from cnnlib.experiments.measures import (
 )
 from cnnlib.experiments.small_nets import four_layers, three_heads
 from cnnlib.models import SMALL, build_network
-from cnnlib.models.alexnet import small_alexnet
-from cnnlib.models.googlenet import small_googlenet
+from cnnlib.models.alexnet import AlexNetOneColumn, small_alexnet
+from cnnlib.models.googlenet import MODULES, GoogLeNet, small_googlenet
 from cnnlib.models.mobilenet_v1 import small_mobilenet_v1
 from cnnlib.models.resnet import resnet_cifar
 from cnnlib.models.resnet_v2 import PreActBasicBlock, PreActResNet
 from cnnlib.models.shufflenet_v1 import small_shufflenet_v1
 from cnnlib.models.stochastic_depth import StochasticDepthResNet
 from cnnlib.models.vgg import VGG, small_vgg11
-from cnnlib.train import RECIPES, Recipe
-from cnnlib.train.recipes import DEVIATIONS, SMALL_RECIPE
+from cnnlib.models.zfnet import ZFNet
+from cnnlib.train import RECIPES, Augmentation, Recipe
+from cnnlib.train.recipes import DEVIATIONS, SMALL_RECIPE, TINY_IMAGES
 from cnnlib.weights import Preprocessing
 
 MEDIUM_RECIPE = replace(SMALL_RECIPE, epochs=6, batch_size=64)
@@ -40,6 +41,37 @@ SCALED_CLOTHES = Preprocessing("grey", 28, 28, (FASHION_MEAN,), (FASHION_DEVIATI
 CLOTHES_IN_A_MARGIN = Preprocessing("grey", 36, 36, (0.0,), (90.0,))
 
 FOUR_LAYER_RECIPE = Recipe(SCALED_CLOTHES, "fashion", optimiser="sgd", weight_decay=0.0, limit=4000)
+# Ten classes of photographs, small enough that three seeds of every arm are minutes. The
+# distortions are He et al.'s for 32x32 (a shift by an eighth, a mirror image); so are the rate and
+# the decay.
+PHOTOGRAPHS = Recipe(
+    replace(TINY_IMAGES, height=32, width=32),
+    "imagenette-32",
+    epochs=16,
+    batch_size=64,
+    optimiser="sgd",
+    learning_rate=0.1,
+    weight_decay=1e-4,
+    augmentation=Augmentation(shift=4, mirror=True),
+    mixed_precision=True,
+)
+# For networks that are older than batch normalisation, and would not stand that rate.
+PHOTOGRAPHS_ADAMW = replace(
+    PHOTOGRAPHS, optimiser="adamw", learning_rate=1e-3, weight_decay=0.05, clip_norm=1.0
+)
+
+
+def _photographs(recipe: Recipe, side: int, **changes) -> Recipe:
+    """The recipe on photographs of another size, shifted by an eighth of it."""
+    return replace(
+        recipe,
+        preprocessing=replace(TINY_IMAGES, height=side, width=side),
+        dataset=f"imagenette-{side}",
+        augmentation=replace(recipe.augmentation, shift=side / 8),
+        **changes,
+    )
+
+
 FEW_CLOTHES = Recipe(
     CLOTHES_IN_A_MARGIN,
     "fashion",
@@ -151,6 +183,80 @@ def _head(kind: str, rate: float) -> Arm:
     return Arm(build, {"learning_rate": rate}, measure_shifts)
 
 
+def _overlap(*, overlap: bool, normalise: bool) -> Arm:
+    """48x48 photographs: the maps are 23, 11, 5, 2 wide, whether pools are 3x3 or 2x2."""
+    build = _network(
+        AlexNetOneColumn,
+        widths=(48, 96, 128, 128, 96),
+        kernel1=5,
+        stride1=2,
+        padding1=1,
+        hidden=256,
+        grid=2,
+        overlap=overlap,
+        normalise=normalise,
+    )
+    return Arm(build)
+
+
+def _first_layer_of_zfnet(kernel_size: int, stride: int) -> Arm:
+    """ZFNet at half a width for 96x96 photographs, behind another first layer.
+
+    Where the first layer has stride 4 the second has 1, and where it has 2 the second has 2, as in
+    the paper: so that all maps behind the second layer are 12 wide. The paddings keep sizes whole.
+    All filters of the first layer start from N(0, 0.01), as AlexNet's did.
+    """
+
+    def build(num_classes: int) -> nn.Module:
+        network = ZFNet(num_classes, widths=(32, 64, 96, 96, 64), hidden=256, grid=2)
+        network.conv1 = nn.Conv2d(3, 32, kernel_size, stride, padding=kernel_size // 2)
+        network.conv2 = nn.Conv2d(32, 64, kernel_size=5, stride=4 // stride, padding=2)
+        nn.init.normal_(network.conv1.weight, std=0.01)
+        nn.init.kaiming_normal_(network.conv2.weight, nonlinearity="relu")
+        for layer in (network.conv1, network.conv2):
+            nn.init.zeros_(layer.bias)
+        return network
+
+    return Arm(build, measure=measure_first_layer)
+
+
+def _kernel_stack(stage: str, channels: int) -> Arm:
+    """Two stages of equal layers on 16x16 and 8x8 behind a first layer; then a mean, no fc layers.
+
+    So only the kernels decide.
+    """
+    configuration = "32 M " + 2 * f"{stage} M ".replace("C", str(channels))
+
+    def build(num_classes: int) -> nn.Module:
+        features = VGG(configuration, batch_norm=True, hidden=1, grid=1).features
+        head = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, num_classes)]
+        return nn.Sequential(features, *head)
+
+    return Arm(build)
+
+
+def _googlenet_32(num_classes: int, **options) -> GoogLeNet:
+    """Five modules at a quarter of Table 1's channels, for 32x32: maps of 16, 8, 4 and 2."""
+    names = ("inception3a", "inception4a", "inception4d", "inception4e", "inception5b")
+    modules = {name: tuple(number // 4 for number in MODULES[name]) for name in names}
+    return GoogLeNet(num_classes, modules=modules, stem="3x3/2", aux_hidden=128, **options)
+
+
+def _started(start: str, *, heads: bool) -> Arm:
+    """GoogLeNet with or without its heads, from He's start or from AlexNet's N(0, 0.01)."""
+
+    def build(num_classes: int) -> nn.Module:
+        network = _googlenet_32(num_classes, aux=heads)
+        if start == "small":
+            for module in network.modules():
+                if isinstance(module, nn.Conv2d | nn.Linear):
+                    nn.init.normal_(module.weight, std=0.01)
+        return network
+
+    changes = {"auxiliary_weight": 0.3 if heads else 0.0}
+    return Arm(build, changes, partial(measure_gradients, build))
+
+
 def _separable(**options) -> Arm:
     return Arm(_network(small_mobilenet_v1, **options))
 
@@ -191,6 +297,18 @@ EXPERIMENTS: dict[str, Experiment] = {
         },
         MEDIUM_RECIPE,
     ),
+    "overlap_lrn": Experiment(
+        "Do overlapping pools and response normalisation matter?",
+        "Krizhevsky, Sutskever & Hinton 2012, sections 3.3 and 3.4: 0.4 and 1.4 points of top-1.",
+        {
+            "side_by_side": _overlap(overlap=False, normalise=False),
+            "overlapping": _overlap(overlap=True, normalise=False),
+            "side_by_side_lrn": _overlap(overlap=False, normalise=True),
+            "overlapping_lrn": _overlap(overlap=True, normalise=True),
+        },
+        _photographs(PHOTOGRAPHS_ADAMW, 48),
+        seeds=3,
+    ),
     "nin_heads": Experiment(
         "Does a mean of maps over-fit less than fully connected layers, and is it better?",
         "Lin, Chen & Yan 2014, sections 3.2 and 4.6.",
@@ -215,6 +333,19 @@ EXPERIMENTS: dict[str, Experiment] = {
         },
         MEDIUM_RECIPE,
     ),
+    "first_layer_sizes": Experiment(
+        "Does a large first kernel with a large stride leave filters dead or aliased?",
+        "Zeiler & Fergus 2014, section 4.1 and Fig. 6: 11x11 with stride 4 against 7x7 with 2.",
+        {
+            f"kernel{kernel}_stride{stride}": _first_layer_of_zfnet(kernel, stride)
+            for kernel in (11, 7)
+            for stride in (4, 2)
+        },
+        _photographs(PHOTOGRAPHS_ADAMW, 96, epochs=8),
+        seeds=3,
+        differs="The first layer's work: four times as many places with stride 2. The second "
+        "layer has stride 2 behind a first layer of stride 2, and 1 behind one of 4.",
+    ),
     "small_kernels": Experiment(
         "Are three 3x3 layers better than one 7x7 that sees as much?",
         "Simonyan & Zisserman 2015, section 2.3.",
@@ -225,11 +356,35 @@ EXPERIMENTS: dict[str, Experiment] = {
         },
         SHORT_RECIPE,
     ),
+    "kernel_stacks": Experiment(
+        "Are three 3x3 layers better than one 7x7 that sees as much?",
+        "Simonyan & Zisserman 2015, section 2.3.",
+        {
+            "one_7x7": _kernel_stack("7x7 C", 32),
+            "three_3x3": _kernel_stack("C C C", 32),
+            "three_3x3_as_many_weights": _kernel_stack("C C C", 44),
+        },
+        PHOTOGRAPHS,
+        seeds=3,
+        differs="Three layers have three ReLUs and three normalisations where one has one.",
+    ),
     "auxiliary_heads": Experiment(
         "Does the auxiliary heads' gradient reach the early layers, and does it help?",
         "Szegedy et al. 2015, section 5.",
         {"with_heads": _heads(0.3), "without_heads": _heads(0.0)},
         MEDIUM_RECIPE,
+    ),
+    "heads_by_start": Experiment(
+        "Do auxiliary heads help, from a start that is too small and from one that is not?",
+        "Szegedy et al. 2015, section 5; the starts: Krizhevsky et al. 2012, He et al. 2015.",
+        {
+            f"{start}_{'with' if heads else 'without'}_heads": _started(start, heads=heads)
+            for start in ("small", "he")
+            for heads in (False, True)
+        },
+        PHOTOGRAPHS_ADAMW,
+        seeds=3,
+        differs="The heads' own weights, in training only.",
     ),
     "inception_reduction": Experiment(
         "What do the 1x1 reductions of an Inception module save, and what do they cost?",
@@ -240,6 +395,18 @@ EXPERIMENTS: dict[str, Experiment] = {
             "naive_as_much_work": _reduction(reduce=False, share=0.17),
         },
         SHORT_RECIPE,
+    ),
+    "equal_kernels": Experiment(
+        "What do the 1x1 reductions of an Inception module save, and what do they cost?",
+        "Szegedy et al. 2015, section 4 and Fig. 2.",
+        {
+            "naive": Arm(_network(_googlenet_32, batch_norm=True, reduce=False)),
+            "reduced": Arm(_network(_googlenet_32, batch_norm=True)),
+        },
+        PHOTOGRAPHS,
+        seeds=3,
+        differs="Both have as many 1x1, 3x3 and 5x5 kernels. The naive modules' pooling branch "
+        "has no 1x1 and hands all its input's channels on, so its maps are wider.",
     ),
     "batch_norm": Experiment(
         "Which learning rates does a network stand with batch normalisation, and without?",
@@ -262,6 +429,21 @@ EXPERIMENTS: dict[str, Experiment] = {
             for factor in (1, 5, 30)
         },
         SHORT_RECIPE,
+    ),
+    "plain_residual": Experiment(
+        "Is a deeper plain network worse, even on its training images, and a residual one better?",
+        "He, Zhang, Ren & Sun 2015, sections 4.1 and 4.2, Table 3 and Fig. 6.",
+        {
+            "plain20": _residual(20, plain=True),
+            "plain56": _residual(56, plain=True),
+            "residual20": _residual(20),
+            "residual56": _residual(56),
+            "residual20_B": _residual(20, shortcut="B"),
+            "residual20_C": _residual(20, shortcut="C"),
+        },
+        PHOTOGRAPHS,
+        seeds=3,
+        differs="Options B and C add the projections' weights and work; A has none.",
     ),
     "degradation": Experiment(
         "Is a deeper plain network worse, even on its training images, and a residual one better?",
@@ -307,6 +489,18 @@ EXPERIMENTS: dict[str, Experiment] = {
             "dense_as_much_work": _separable(separable=False, width=0.18),
         },
         MEDIUM_RECIPE,
+    ),
+    "group_shuffle": Experiment(
+        "What does the shuffle between grouped 1x1 layers bring, with few groups and with many?",
+        "Zhang, Zhou, Lin & Sun 2018, section 4.1.2 and Table 3.",
+        {
+            f"groups{groups}{'' if shuffle else '_unshuffled'}": _shuffle(groups, shuffle)
+            for groups in (3, 8)
+            for shuffle in (False, True)
+        },
+        PHOTOGRAPHS,
+        seeds=3,
+        differs="With 8 groups the network is wider, as in the paper's Table 1.",
     ),
     "shuffle": Experiment(
         "What does the shuffle between grouped 1x1 layers bring, with few groups and with many?",
