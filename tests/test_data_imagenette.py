@@ -213,7 +213,7 @@ def changed(name: str, content: bytes) -> Callable[[dict[str, bytes]], dict[str,
 
 IMAGE = "train/n03028079/n03028079_1.JPEG"
 MISTAKES = {
-    "no train": (without("train/"), "tiny.*: holds no train/"),
+    "no train": (without("train/"), "tiny.*: holds no train/n01440764/"),
     "no class": (without("train/n03028079"), "train/n03028079: no JPEG image of class n03028079"),
     "no image": (changed(IMAGE, b"hello"), f"tiny.*: {IMAGE}: no image: "),
     "empty image": (changed(IMAGE, b""), f"tiny.*: {IMAGE}: no image: "),

@@ -15,7 +15,14 @@ import safetensors.torch
 import torch
 from PIL import Image
 
-from cnnlib.data import DATASETS, ImageSet, imagenet_classes, load_digits, load_gallery
+from cnnlib.data import (
+    DATASETS,
+    ImageSet,
+    imagenet_classes,
+    imagenette,
+    load_digits,
+    load_gallery,
+)
 from cnnlib.models import NETWORKS, build_network
 from cnnlib.train import RECIPES, Augmentation, Recipe
 from cnnlib.weights import (
@@ -900,6 +907,60 @@ def test_verify_measures_on_images_that_do_not_ship_where_they_are_named(
     assert "val_2_1.JPEG" in shown.err and shown.out == ""
     assert main([*arguments, "--data", str(tmp_path / "none.zip")]) == 2
     assert "none.zip" in capsys.readouterr().err
+
+
+def always_first(folder: Path, key: str, dataset: str, categories: list[str], tested_on: int):
+    """Weights and a record of network ``key``, which says the first class to everything."""
+    model = build_network(key, len(categories))
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.zero_()
+        model.fc8.bias[0] = 1.0
+    entries = json.loads(WEIGHTS["lenet5"].file.with_suffix(".json").read_text())
+    entries |= {
+        "key": key,
+        "file": f"{key}.safetensors",
+        "dataset": dataset,
+        "categories": categories,
+        "preprocessing": asdict(
+            Preprocessing("RGB", 64, 64, (100.0,) * 3, (50.0,) * 3, fit="crop")
+        ),
+        "tested_on": tested_on,
+        "accuracy": 1 / len(categories),
+        "top5": None,
+    }
+    (folder / f"{key}.json").write_text(json.dumps(entries))
+    write_tensors(folder, key, {n: t.half() for n, t in model.state_dict().items()})
+
+
+def test_verify_finds_each_network_s_images_among_those_that_are_named(tmp_path, capsys):
+    wnids = {"n00000001": "cat", "n00000002": "dog"}
+    tiny = tiny_imagenet(tmp_path / "tiny", wnids)
+    nette = tmp_path / "nette"
+    for wnid in imagenette.CLASSES:
+        for split in ("train", "val"):
+            (nette / split / wnid).mkdir(parents=True)
+            Image.new("RGB", (64, 64)).save(nette / split / wnid / "0.JPEG")
+    always_first(tmp_path, "small_alexnet", "tiny-imagenet-2", list(wnids.values()), 6)
+    classes = list(imagenette.CLASSES.values())
+    always_first(tmp_path, "imagenette_zfnet", "imagenette-64", classes, 10)
+    verify = ["verify", "--folder", str(tmp_path)]
+    right = ["small_alexnet: 50.00% of 6 test images right, recorded 50.00%: ok"]
+    right += ["imagenette_zfnet: 10.00% of 10 test images right, recorded 10.00%: ok"]
+    not_measured = "the file is as recorded; accuracy NOT measured: "
+
+    for data in ([tiny, nette], [nette, tiny]):
+        assert main([*verify, *[f"--data={path}" for path in data]]) == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert [line.split(" (")[0] for line in lines] == right
+    assert main([*verify, f"--data={tiny}"]) == 0
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.startswith(right[0])
+    assert second.startswith(f"imagenette_zfnet: {not_measured}{tiny}: holds no train/n01440764/")
+
+    assert main(["verify", "small_alexnet", *verify[1:], f"--data={nette}"]) == 2
+    shown = capsys.readouterr()
+    assert f"{nette}: holds no wnids.txt" in shown.err and shown.out == ""
 
 
 def test_a_stopped_measurement_ends_in_one_line(monkeypatch, capsys):

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from cnnlib.data.archive import LayoutError
 from cnnlib.data.cache import data_folder
 from cnnlib.data.download import download_file
 from cnnlib.data.gallery import Photograph, load_gallery
@@ -33,6 +34,7 @@ FASHION_SHA256 = "772b53a80ffe7e62fe3b26eaacb64a8933e920cdf33b6a931224574e880559
 __all__ = [
     "DATASETS",
     "ImageSet",
+    "LayoutError",
     "Photograph",
     "download_file",
     "download_imagenette",

@@ -15,6 +15,10 @@ from PIL import Image
 from tqdm.auto import tqdm
 
 
+class LayoutError(ValueError):
+    """An archive or folder that is laid out in another way: it is of another image set."""
+
+
 class Archive:
     """The files below one top folder of an archive or of a folder.
 
@@ -101,7 +105,7 @@ class Folder(Archive):
         there = Path.is_dir if marker.endswith("/") else Path.is_file
         tops = [folder for folder in [path, *inside] if there(folder / marker)]
         if not tops:
-            raise ValueError(f"{path}: holds no {marker}, nor does a folder right inside it")
+            raise LayoutError(f"{path}: holds no {marker}, nor does a folder right inside it")
         self.top = tops[0]
 
     def names(self, folder: str) -> list[str]:
@@ -139,7 +143,7 @@ class Packed(Archive):
             tops = [name[1:].removesuffix(marker) for name in rooted if name.endswith(f"/{marker}")]
         if not tops:
             self.close()
-            raise ValueError(f"{self.path}: holds no {marker}")
+            raise LayoutError(f"{self.path}: holds no {marker}")
         self.top = min(tops, key=lambda top: (top.count("/"), top))
         self.folders: dict[str, set[str]] = {}
         for name in names:
@@ -236,8 +240,8 @@ def open_archive(path: Path, marker: str) -> Archive:
     ``marker`` is a file, or a folder if it ends with ``/``. A file whose name ends with ``.tgz``,
     ``.tar.gz`` or ``.tar`` is a tar archive, any other a zip archive.
 
-    Raises ``FileNotFoundError`` if nothing is there, ``ValueError`` if it is no such archive, or
-    ``marker`` is not in it.
+    Raises ``FileNotFoundError`` if nothing is there, ``LayoutError`` if ``marker`` is not in it,
+    and another ``ValueError`` if it is no such archive.
     """
     if path.is_dir():
         return Folder(path, marker)

@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from cnnlib.data import DATASETS, ImageSet, load_dataset
+from cnnlib.data import DATASETS, ImageSet, LayoutError, load_dataset
 from cnnlib.data.command_line import OneLineParser
 from cnnlib.weights.measuring import ranks, score_images, undecided
 from cnnlib.weights.records import (
@@ -24,6 +24,8 @@ from cnnlib.weights.records import (
     find_record,
     load_weights,
 )
+
+NOT_MEASURED = "the file is as recorded; accuracy NOT measured"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -36,7 +38,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     verify.add_argument("key", nargs="?", help=f"one of {', '.join(WEIGHTS)}; all if left out")
     verify.add_argument("--folder", type=Path, help="weights you trained, in place of the shipped")
     verify.add_argument(
-        "--data", type=Path, help="folder or zip of an image set that does not ship"
+        "--data",
+        type=Path,
+        action="append",
+        default=[],
+        help="folder or archive of an image set that does not ship; once for each set",
     )
     options = parser.parse_args(arguments)
 
@@ -49,6 +55,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             record = find_record(key, options.folder)
             model = load_weights(key, options.folder)
             said, holds = _verify(record, model, options.data)
+        except LayoutError as error:
+            if options.key:
+                print(f"{parser.prog}: {error}", file=sys.stderr)
+                status = 2
+            else:
+                print(f"{key}: {NOT_MEASURED}: {error}", flush=True)
         except (ValueError, OSError) as error:
             print(f"{parser.prog}: {error}", file=sys.stderr)
             status = 2
@@ -61,18 +73,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return status
 
 
-def _verify(record: WeightFile, model: nn.Module, data: Path | None) -> tuple[str, bool]:
-    """What there is to say of weights whose file is right, and whether nothing is wrong."""
-    not_measured = "the file is as recorded; accuracy NOT measured"
+def _verify(record: WeightFile, model: nn.Module, data: Sequence[Path]) -> tuple[str, bool]:
+    """What there is to say of weights whose file is right, and whether nothing is wrong.
+
+    Raises ``LayoutError`` if none of ``data`` is the record's image set.
+    """
     if record.accuracy is None:
-        return f"{not_measured}: the record has none, {record.dataset!r} does not ship", True
-    ships = record.dataset in DATASETS
+        return f"{NOT_MEASURED}: the record has none, {record.dataset!r} does not ship", True
     try:
-        test_set = load_dataset(record.dataset, "test", None if ships else data)
+        test_set = _test_images(record.dataset, data)
     except FileNotFoundError as error:
-        if ships or data is not None:
+        if record.dataset in DATASETS or data:
             raise
-        return f"{not_measured}: name the images with --data: {error}", True
+        return f"{NOT_MEASURED}: name the images with --data: {error}", True
     _check_categories(record, test_set)
     if len(test_set) != record.tested_on:
         found = f"recorded on {record.tested_on} test images, found {len(test_set)}"
@@ -92,6 +105,21 @@ def _verify(record: WeightFile, model: nn.Module, data: Path | None) -> tuple[st
         )
         holds = holds and same
     return "; ".join(said), holds
+
+
+def _test_images(dataset: str, data: Sequence[Path]) -> ImageSet:
+    """The test images of a set: those that ship, or from the first of ``data`` that holds the set.
+
+    Without ``data`` they are looked for where downloads are kept.
+    """
+    if dataset in DATASETS or not data:
+        return load_dataset(dataset, "test")
+    for path in data:
+        try:
+            return load_dataset(dataset, "test", path)
+        except LayoutError as error:
+            other = error
+    raise other
 
 
 def _check_categories(record: WeightFile, test_set: ImageSet) -> None:
