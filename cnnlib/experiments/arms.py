@@ -6,7 +6,9 @@ from functools import partial
 
 from torch import nn
 
+from cnnlib.experiments.clothes import CLOTHES_EXPERIMENTS
 from cnnlib.experiments.experiment import Arm, Experiment, RateSearch
+from cnnlib.experiments.links import measure_links
 from cnnlib.experiments.measures import (
     measure_dropped_blocks,
     measure_first_layer,
@@ -79,7 +81,7 @@ FEW_CLOTHES = Recipe(
     batch_size=48,
     limit=300,
 )
-MEASURES = {"small_se_resnet": measure_gates}
+MEASURES = {"small_se_resnet": measure_gates, "small_densenet": measure_links}
 
 
 def _leaderboard_arm(key: str) -> Arm:
@@ -513,3 +515,4 @@ EXPERIMENTS: dict[str, Experiment] = {
         SHORT_RECIPE,
     ),
 }
+EXPERIMENTS |= CLOTHES_EXPERIMENTS
