@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from cnnlib.trace.reading import IDENTITY, Reading
@@ -92,8 +93,8 @@ class Call:
         """A dimension's number, counted from the front."""
         return dim % len(self.dims)
 
-    def refusal(self, why: str) -> ValueError:
-        return ValueError(f"{self.where}: {self.name}: {why}, which trace cannot follow")
+    def refusal(self, why: str) -> "Refusal":
+        return Refusal(f"{self.where}: {self.name}: {why}, which trace cannot follow")
 
     def along(self, place: int, reading: Reading, units: int) -> Effect:
         """A reading of one dimension; it counts if the dimension is an axis."""
@@ -108,6 +109,10 @@ class Call:
         [axis] = axes_of(dim)
         dims[place] = ((axis, units),)
         return Effect(dims, {axis: reading})
+
+
+class Refusal(ValueError):
+    """What trace itself refuses, with all that there is to say of it."""
 
 
 RULES: dict[str, Callable[[Call], Effect | list[Effect]]] = {}
@@ -126,8 +131,10 @@ def rule(names: str) -> Callable:
 def plain_name(func: Callable) -> str:
     """A torch function's plain name: the same for ``torch.add``, ``x + y`` and ``x += y``."""
     name = func.__name__
-    if name == "__get__":  # an attribute, such as x.T
-        name = func.__self__.__name__
+    if name in ("__get__", "__set__"):  # an attribute, such as x.T
+        name = func.__self__.__name__ + " = ..." * (name == "__set__")
+    if isinstance(func, torch._ops.OpOverload):  # of an exported program
+        name = name.partition(".")[0]
     name = name.strip("_").removesuffix("_with_indices")
     return _OTHER_NAMES.get(name, name)
 

@@ -49,7 +49,7 @@ class _Kept:
 
     def __init__(self, parts: list[nn.Module]) -> None:
         self.containers: dict[int, tuple[Any, Any]] = {}  # by id: what holds, and what it held
-        self.tensors: dict[int, tuple[Tensor, Tensor, Tensor | None]] = {}
+        self.tensors: dict[int, tuple[Tensor, tuple, Tensor | None]] = {}
         self.files = {kind.__module__ for part in parts for kind in _own_classes(part)}
         waiting: list[Any] = list(parts)
         for part in parts:  # lists that stand in a class are shared by its modules
@@ -88,12 +88,11 @@ class _Kept:
         return ()
 
     def keep_tensor(self, tensor: Tensor) -> None:
-        known = id(tensor) in self.tensors
-        if known or is_lazy(tensor) or tensor.layout != torch.strided:
+        plain = not tensor.is_meta and not is_lazy(tensor) and tensor.layout == torch.strided
+        if not plain or id(tensor) in self.tensors:
             return
-        copied = not (isinstance(tensor, nn.Parameter) or tensor.is_meta)
-        value = tensor.detach().clone() if copied else None
-        self.tensors[id(tensor)] = tensor, tensor.data, value
+        value = None if isinstance(tensor, nn.Parameter) else tensor.detach().clone()
+        self.tensors[id(tensor)] = tensor, _memory(tensor), value
 
     def put_back(self) -> None:
         """Leave everything as it was found. What did not change is not touched."""
@@ -114,11 +113,19 @@ class _Kept:
                     vars(thing).clear()
                     vars(thing).update(held)
         for tensor, memory, value in self.tensors.values():
-            if tensor.data_ptr() != memory.data_ptr() or tensor.shape != memory.shape:
-                tensor.data = memory
-            if value is not None and not _equal(memory, value):
-                with torch.inference_mode(memory.is_inference()), torch.no_grad():
-                    memory.copy_(value)
+            if _memory(tensor)[1:] != memory[1:]:  # forward wrote tensor.data = ...
+                storage, _, dtype, device, *place = memory
+                tensor.data = torch.empty(0, dtype=dtype, device=device).set_(storage, *place)
+            if value is not None and not torch.equal(tensor.detach(), value):
+                with torch.inference_mode(tensor.is_inference()), torch.no_grad():
+                    tensor.detach().copy_(value)
+
+
+def _memory(tensor: Tensor) -> tuple:
+    """Where a tensor's values lie: its storage, kept alive, then what says that it moved."""
+    storage = tensor.untyped_storage()
+    place = tensor.storage_offset(), tensor.shape, tensor.stride()
+    return storage, storage.data_ptr(), tensor.dtype, tensor.device, *place
 
 
 def _own_classes(part: nn.Module) -> list[type]:
@@ -149,7 +156,3 @@ def _same(now: Any, before: Any) -> bool:
     if isinstance(now, set):
         return now == before
     return all(a is b for a, b in zip(now, before, strict=True))
-
-
-def _equal(one: Tensor, other: Tensor) -> bool:
-    return one.shape == other.shape and torch.equal(one, other)

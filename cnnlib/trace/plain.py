@@ -1,7 +1,9 @@
 """Which module a network is: out of its wrappers, and refused where its code cannot be seen."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FunctionType
+from typing import Any
 
 import torch
 from torch import nn
@@ -43,6 +45,28 @@ def plain_module(module: nn.Module, what: str) -> nn.Module:
         for name in scripted_functions(part):
             raise ValueError(f"{where} calls {name}, which is scripted: give it the plain function")
     return module
+
+
+@contextmanager
+def without_scripts() -> Iterator[None]:
+    """Refuse every call of a scripted function or method within a ``with``.
+
+    Torch does not say that it calls one, and runs what is inside out of Python's sight.
+    """
+
+    def refuse(called: Any, *args: Any, **kwargs: Any) -> None:
+        name = getattr(called, "name", "") or "a function"
+        raise ValueError(f"{name} is scripted: call the plain function that it was made from")
+
+    kinds = (torch.jit.ScriptFunction, torch._C.ScriptMethod)
+    calls = [kind.__call__ for kind in kinds]
+    try:
+        for kind in kinds:
+            kind.__call__ = refuse
+        yield
+    finally:
+        for kind, call in zip(kinds, calls, strict=True):
+            kind.__call__ = call
 
 
 def is_compiled(module: nn.Module) -> bool:

@@ -1,6 +1,6 @@
 """How the units of a layer read one axis of the layer below."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from cnnlib.geometry import Window, input_indices, output_indices
@@ -63,6 +63,16 @@ def endless(window: Window, unit: int) -> list[int]:
     turns, phase = divmod(unit, period)
     room = window.span + window.before + window.after + 1
     return [i + turns * step for i in input_indices(window, room, phase)]
+
+
+def window_reads(window: Window, size: int, units: int) -> Iterator[list[int]]:
+    """The positions, of ``size``, that each of ``units`` units reads through a window, in order."""
+    period, step = window_period(window)
+    patterns = [endless(window, phase) for phase in range(period)]
+    for unit in range(units):
+        turns, phase = divmod(unit, period)
+        shift = turns * step
+        yield [i + shift for i in patterns[phase] if 0 <= i + shift < size]
 
 
 def window_period(window: Window) -> tuple[int, int]:

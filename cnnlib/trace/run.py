@@ -11,7 +11,7 @@ from torch.nn.parameter import is_lazy
 from torch.nn.utils.parametrize import type_before_parametrizations
 from torch.overrides import TorchFunctionMode
 
-from cnnlib.geometry import Window, output_size
+from cnnlib.geometry import Window, output_size, whole_number
 from cnnlib.trace import shapes, sums, windows  # noqa: F401 (they register their rules)
 from cnnlib.trace.call import (
     COPIES,
@@ -19,12 +19,17 @@ from cnnlib.trace.call import (
     SHAPE_ONLY,
     Call,
     Effect,
+    Refusal,
     Value,
     free,
     plain_name,
     size_of,
     tensors,
 )
+from cnnlib.trace.evaluation import evaluating
+from cnnlib.trace.inputs import bound, checked_shape
+from cnnlib.trace.meta import shape_only
+from cnnlib.trace.plain import plain_module, without_scripts
 from cnnlib.trace.reading import IDENTITY, Positions, Reading, around, reads
 from cnnlib.trace.rows import LayerTrace, marked
 from cnnlib.trace.sight import Sight, everywhere, joined, own, through
@@ -37,37 +42,53 @@ torch.empty(1, device="meta") + 1
 def trace(module: nn.Module, input_shape: Sequence[int]) -> list[LayerTrace]:
     """What each layer of ``module`` does to an input of ``input_shape``, (N, C, H, W).
 
-    Any network of usual layers, with branches and joins; the input may also have one, three or no
-    spatial axes. ``module`` is left as it was.
+    Any network of usual layers, with branches and joins, and one input; the input may also have
+    one, three or no spatial axes. Wrappers are taken off (:func:`plain_module`), and ``module`` is
+    left as it was (:func:`evaluating`).
 
-    Raises ``ValueError`` that names the module and the operation, where an operation is not known
-    or torch refuses it.
+    Raises ``ValueError`` that names the module and the operation, where an operation is not known,
+    torch refuses it or ``forward`` raises. Where only the batch dimension is missing, it says so.
     """
-    shape = tuple(input_shape)
-    if len(shape) < 2 or not all(type(size) is int and size > 0 for size in shape):
-        raise ValueError(f"input_shape={shape}: expected (N, C, H, W), whole numbers from 1 up")
+    module = plain_module(module, "trace")
+    shape = checked_shape(input_shape)
     for name, tensor in [*module.named_parameters(), *module.named_buffers()]:
         if is_lazy(tensor):
             raise ValueError(f"{name} has no shape yet: run the lazy module once, then trace it")
-    attributes = {part: dict(vars(part)) for part in module.modules()}
-    run = _Run(module, shape)
-    hooks = []
     try:
-        for part in module.modules():
-            hooks.append(part.register_forward_pre_hook(run.enter))
-            hooks.append(part.register_forward_hook(run.leave))
-        module.eval()
-        with torch.no_grad(), run:
-            torch.func.functional_call(module, run.state, (run.input,), tie_weights=False)
-    finally:
-        for hook in hooks:
-            hook.remove()
-        for part, found in attributes.items():  # training flags, and what forward left behind
-            vars(part).clear()
-            vars(part).update(found)
+        return _rows(module, shape)
+    except ValueError as error:
+        batch = (1, *shape)
+        if _runs(module, batch):
+            offer = f"is the batch dimension missing? It runs with input_shape={batch}"
+            raise ValueError(f"{error}; {offer}") from error
+        raise
+
+
+def _rows(module: nn.Module, shape: tuple[int, ...]) -> list[LayerTrace]:
+    with evaluating(module), without_scripts():
+        run = _Run(module, shape)
+        for part in run.paths:
+            part.register_forward_pre_hook(run.enter)
+            part.register_forward_hook(run.leave, with_kwargs=True)
+        args, kwargs = bound(module, run.input)
+        try:
+            with torch.no_grad(), run:
+                module(*args, **kwargs)
+        except Refusal:
+            raise
+        except Exception as error:
+            raise run.explained(error) from error
     if not run.rows:
         raise ValueError(f"{_kind(module)} does nothing to its input that trace could see")
     return run.rows
+
+
+def _runs(module: nn.Module, shape: tuple[int, ...]) -> bool:
+    """Whether a network can be traced with an input of this shape, one to three axes in it."""
+    try:
+        return len(shape) in (3, 4, 5) and bool(_rows(module, shape))
+    except ValueError:
+        return False
 
 
 @dataclass(frozen=True)
@@ -89,6 +110,7 @@ class _Run(TorchFunctionMode):
 
     def __init__(self, module: nn.Module, shape: tuple[int, ...]) -> None:
         super().__init__()
+        self.root = module
         self.modules = dict(module.named_modules())
         self.paths = {part: path for path, part in self.modules.items()}
         self.uses: Counter[str] = Counter()
@@ -104,31 +126,35 @@ class _Run(TorchFunctionMode):
         self.origins: dict[int, frozenset[int]] = {}  # other tensors: the parameters behind them
         self.sizes: dict[int, int] = {}  # elements of each parameter
         self.counted: set[int] = set()  # parameters that a row has counted
-        self.state = self._stand_ins(module)
         kinds = [p.dtype for p in module.parameters() if p.is_floating_point()]
-        self.input = torch.empty(shape, device="meta", dtype=kinds[0] if kinds else None)
+        self._stand_in()
+        try:
+            self.input = torch.empty(shape, device="meta", dtype=kinds[0] if kinds else None)
+        except RuntimeError as error:
+            raise Refusal(f"input_shape={shape}: {error}") from error
         places = [((axis, size),) for axis, size in enumerate(shape[2:])]
         self._keep(self.input, Value(-1, (free(shape[0]), free(shape[1]), *places)))
 
-    def _stand_ins(self, module: nn.Module) -> dict[str, Tensor]:
-        """The module's state without content. Whole numbers keep theirs: they may be indices.
+    def _stand_in(self) -> None:
+        """Give the modules a state without content. Whole numbers keep theirs: they may be indices.
 
-        A module that stands in several places has one name here, its first, so that its state is
-        swapped and put back once. A tensor that several modules hold has one stand-in.
+        A tensor that several modules hold has one stand-in. What was there is put back by
+        :func:`evaluating`.
         """
-        state: dict[str, Tensor] = {}
         made: dict[int, Tensor] = {}  # by the id of the tensor that it stands for
-        for path, inner in module.named_modules():
-            for name, tensor in [
-                *inner.named_parameters(path, recurse=False, remove_duplicate=False),
-                *inner.named_buffers(path, recurse=False, remove_duplicate=False),
-            ]:
-                if id(tensor) not in made:
-                    made[id(tensor)] = self._stand_in(tensor)
-                state[name] = made[id(tensor)]
-        return state
+        for part in self.paths:
+            for held in (part._parameters, part._buffers):
+                for name, tensor in held.items():
+                    if tensor is not None:
+                        if id(tensor) not in made:
+                            made[id(tensor)] = self._without_content(tensor)
+                        held[name] = made[id(tensor)]
+            for tensor in tensors([*vars(part).values()]):
+                self.origins.setdefault(id(tensor), frozenset())
+        self.state = set(map(id, made.values()))
+        self.kept += made.values()
 
-    def _stand_in(self, tensor: Tensor) -> Tensor:
+    def _without_content(self, tensor: Tensor) -> Tensor:
         if isinstance(tensor, nn.Parameter):
             stand_in = nn.Parameter(torch.empty_like(tensor, device="meta"), False)
             self.sizes[id(stand_in)] = tensor.numel()
@@ -154,14 +180,16 @@ class _Run(TorchFunctionMode):
         name = path and marked(self.uses, name)
         self.frames.append(_Frame(module, path, name, len(self.rows), len(self.kept)))
 
-    def leave(self, module: nn.Module, args: Any, output: Any) -> Any:
+    def leave(self, module: nn.Module, args: tuple, kwargs: dict, output: Any) -> Any:
         """After a module has run: make one row of it, if it is one layer."""
         frame = self.frames.pop()
+        if not self.frames:
+            self._check_parameters()
         outputs = list(tensors(output))
-        if any(id(tensor) in self.values for tensor in tensors(args)):
+        if any(id(tensor) in self.values for tensor in tensors((args, kwargs))):
             for tensor in outputs:
                 if id(tensor) not in self.values and id(tensor) not in self.origins:
-                    raise ValueError(f"{frame}: trace does not know this layer")
+                    raise Refusal(f"{frame}: trace does not know this layer")
         counts = hasattr(module, "multiply_adds")
         if _parts(module) and not counts:
             return output
@@ -171,13 +199,33 @@ class _Run(TorchFunctionMode):
             if found is not None and makers == {len(self.rows) - 1}:
                 self._merge(frame, found, outputs)
             elif counts:
-                raise ValueError(f"{frame} has multiply_adds(), but it is more than one layer")
+                raise Refusal(f"{frame} has multiply_adds(), but it is more than one layer")
         elif isinstance(output, Tensor) and makers != {None} and type(module) is not nn.Sequential:
             # It handed its input on. It gets a row, and its output is told from its input.
             output = output.detach()
             effect = Effect(self.values[id(output)].dims)
             self._write(frame, frame.name, outputs, [output], effect)
         return output
+
+    def _check_parameters(self) -> None:
+        """Refuse parameters that were not there before the run: their layer is made by it."""
+        for path, part in self.root.named_modules():
+            for name, tensor in part._parameters.items():
+                if tensor is not None and id(tensor) not in self.state:
+                    where = f"{path or 'the network'} ({_kind(part)})"
+                    raise Refusal(
+                        f"{where}: {name} is made while the network runs: "
+                        "run it once with a real input, then trace it"
+                    )
+
+    def explained(self, error: Exception) -> ValueError:
+        """What a network's own code raised, with the module that was running."""
+        try:
+            self._check_parameters()
+        except Refusal as refusal:
+            return refusal
+        where = self.frames[-1] if self.frames else "the network"
+        return ValueError(f"{where}: forward raised {type(error).__name__}: {error}")
 
     def _as_one(self, start: int) -> tuple[Reading, ...] | None:
         """How the rows from ``start`` on read each axis as one layer; None if they are several."""
@@ -219,9 +267,10 @@ class _Run(TorchFunctionMode):
         rows, start = self.rows[frame.start :], frame.start
         macs = sum(row.macs for row in rows)
         if hasattr(frame.module, "multiply_adds"):
-            macs = frame.module.multiply_adds(rows[-1].out_shape)
-            if type(macs) is not int or macs < 0:
-                raise ValueError(f"{frame}: multiply_adds() gave {macs!r}, not a whole number")
+            try:
+                macs = whole_number(frame.module.multiply_adds(rows[-1].out_shape), "count", 0)
+            except ValueError as error:
+                raise Refusal(f"{frame}: multiply_adds() gave no count: {error}") from error
         self.rows[start:] = [
             replace(
                 rows[-1],
@@ -265,7 +314,12 @@ class _Run(TorchFunctionMode):
         given = list(tensors((args, kwargs)))
         for tensor in given:
             if id(tensor) in self.lost:
-                raise ValueError(f"{where}: {name} reads a tensor that {self.lost[id(tensor)]}")
+                raise Refusal(f"{where}: {name} reads a tensor that {self.lost[id(tensor)]}")
+            if tensor.is_meta and id(tensor) not in self.values and id(tensor) not in self.origins:
+                if not isinstance(tensor, nn.Parameter):  # of a layer that forward makes
+                    raise Refusal(f"{where}: {name} reads a tensor made out of trace's sight")
+                self.kept.append(tensor)
+                self.origins[id(tensor)] = frozenset()
         tracked = [tensor for tensor in given if id(tensor) in self.values]
         origins = frozenset().union(*(self.origins.get(id(tensor), ()) for tensor in given))
         receiver = args[0] if args else None
@@ -274,10 +328,11 @@ class _Run(TorchFunctionMode):
         if any(tensor.is_meta for tensor in given) and name not in _INDEXING:
             args, kwargs = _to_meta(args), _to_meta(kwargs)
         try:
-            out = func(*args, **kwargs)
+            out = shape_only(func, args, kwargs)
+            if out is None:
+                out = func(*args, **kwargs)
         except Exception as error:
-            sizes = ", ".join(str(tuple(tensor.shape)) for tensor in given)
-            raise ValueError(f"{where}: {name} of shapes {sizes}: {error}") from error
+            raise Refusal(f"{where}: {self._trouble(name, given, tracked, error)}") from error
         result = receiver if name == "setitem" else out
         made = list(tensors(result))
         copied = name in COPIES and id(receiver) in self.values
@@ -289,7 +344,7 @@ class _Run(TorchFunctionMode):
             self.origins.update((id(tensor), origins) for tensor in made)
         elif made:
             if name not in RULES:
-                raise ValueError(f"{where}: trace does not know the operation {name!r}")
+                raise Refusal(f"{where}: trace does not know the operation {name!r}")
             call = Call(where, name, args, kwargs, result, self.values, len(self.entry))
             effects = RULES[name](call)
             several = isinstance(effects, list)
@@ -301,6 +356,19 @@ class _Run(TorchFunctionMode):
             ):
                 self._write(frame, marked(self.uses, label), tracked, piece, effect, name, origins)
         return out
+
+    def _trouble(
+        self, name: str, given: list[Tensor], tracked: list[Tensor], error: Exception
+    ) -> str:
+        """Why torch refuses a call: its own words, or that there is no content to look at."""
+        if isinstance(error, NotImplementedError) or any(word in str(error) for word in _NO_VALUES):
+            whose = "the picture's values" if tracked else "the values of its weights"
+            return (
+                f"its path depends on {whose}: {name} asks for them, but trace runs without data "
+                "and knows shapes only"
+            )
+        sizes = ", ".join(str(tuple(tensor.shape)) for tensor in given)
+        return f"{name} of shapes {sizes}: {error}"
 
     def _write(
         self,
@@ -316,7 +384,7 @@ class _Run(TorchFunctionMode):
         inputs = tuple(dict.fromkeys(self.values[id(tensor)].row for tensor in tracked))
         dims = tuple(effect.dims)
         if [size_of(dim) for dim in dims] != list(made[0].shape) or 0 in made[0].shape:
-            raise ValueError(f"{name}: trace cannot follow it to a shape of {tuple(made[0].shape)}")
+            raise Refusal(f"{name}: trace cannot follow it to a shape of {tuple(made[0].shape)}")
         sizes = dict(factor for dim in dims for factor in dim)
         readings, sights, aligned = [], [], True
         for axis in range(len(self.entry)):
@@ -329,7 +397,7 @@ class _Run(TorchFunctionMode):
                 below = [everywhere(sight, units) for sight in below]
             sight, fits = joined(below, max(sight.units for sight in below))
             if isinstance(reading, Window) and output_size(sight.units, reading) != units:
-                raise ValueError(f"{name}: {reading} of {sight.units} positions is not {units}")
+                raise Refusal(f"{name}: {reading} of {sight.units} positions is not {units}")
             readings.append(reading)
             sights.append(sight if reading is None else through(sight, reading, units))
             aligned &= fits
@@ -374,6 +442,10 @@ _NEW = ("empty", "full", "ones", "rand", "randint", "randn", "zeros")
 
 #: Their indices keep their content, and so stay where they are.
 _INDEXING = ("getitem", "setitem", "index_select")
+
+
+#: What torch says where a tensor on the meta device is asked for its content.
+_NO_VALUES = ("meta tensor", "meta device", "Meta tensor")
 
 
 def _parts(module: nn.Module) -> list[nn.Module]:

@@ -1,19 +1,24 @@
 """Rules for what slides over an axis: convolutions, pools, padding, resampling."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import torch
+from torch import Tensor
 from torch.nn import functional as F
 
 from cnnlib.geometry import Window, output_size
 from cnnlib.trace.call import Call, Dim, Effect, axes_of, each, free, rule, size_of
-from cnnlib.trace.reading import IDENTITY, Positions, Reading, around, reads
+from cnnlib.trace.reading import IDENTITY, Positions, Reading, around, window_reads
 
 
 def slide(call: Call, readings: Sequence[Reading], mixes: bool = False) -> Effect:
     """Readings of the last dimensions. ``mixes``: the one in front of them (channels) is summed."""
     dims, found = list(call.dims), {}
+    if call.name != "pad" and call.axes < len(readings) == len(dims) - 1:
+        raise call.refusal("it reads its input as one picture without a batch dimension")
     shape = call.out_shape
     present = {axis for dim in dims for axis in axes_of(dim)}
     for back, reading in enumerate(reversed(readings), start=1):
@@ -104,7 +109,6 @@ def _kernel(call: Call, position: int) -> tuple[tuple[int, ...], tuple[int, ...]
     "adaptive_max_pool1d adaptive_max_pool2d adaptive_max_pool3d"
 )
 def _adaptive_pool(call: Call) -> Effect:
-    """Torch's windows: from floor(o * size / units) to ceil((o + 1) * size / units)."""
     count = int(call.name[-2])
     readings: list[Reading] = []
     for size, units in zip(call.x.shape[-count:], call.out_shape[-count:], strict=True):
@@ -113,7 +117,7 @@ def _adaptive_pool(call: Call) -> Effect:
         elif size % units == 0:
             readings.append(Window(size // units, stride=size // units))
         else:
-            ends = [(o * size // units, -(-(o + 1) * size // units)) for o in range(units)]
+            ends = _adaptive_ends(size, units)
             readings.append(Positions(tuple(tuple(range(*pair)) for pair in ends)))
     return slide(call, readings)
 
@@ -150,7 +154,7 @@ def _pad(call: Call) -> Effect:
 
 @rule("interpolate upsample_nearest upsample_bilinear")
 def _interpolate(call: Call) -> Effect:
-    """Ask torch which positions count: resample one-hot columns, one axis at a time."""
+    """Ask torch which positions count, one axis at a time."""
     scale = call.get(2, "scale_factor")
     if call.name == "interpolate":
         mode = call.get(3, "mode", "nearest")
@@ -167,11 +171,59 @@ def _interpolate(call: Call) -> Effect:
     scales = tuple(scale) if isinstance(scale, Sequence) else (scale,) * len(sizes)
     readings = []
     for size, units, factor in zip(sizes, shape, scales, strict=True):
-        columns = torch.eye(size, dtype=torch.float64, device="cpu").view(1, size, size, 1)
-        wanted = {"size": (units, 1)} if factor is None else {"scale_factor": (float(factor), 1.0)}
-        weights = F.interpolate(columns, **wanted, **options)[0, :, :, 0]
-        readings.append(resampling(size, [w.nonzero().flatten().tolist() for w in weights.T]))
+        if options["mode"] == "area":
+            found = [range(*ends) for ends in _adaptive_ends(size, units)]
+        else:
+            found = _resampled(size, units, factor, options)
+        readings.append(resampling(size, found))
     return slide(call, readings)
+
+
+#: How far to each side of a unit's centre a kernel reaches, in positions or, with antialias and
+#: fewer units than positions, in units.
+_REACH = {"nearest": 0, "nearest-exact": 0, "bilinear": 1, "bicubic": 2}
+
+#: Torch resamples a column of width 1 wrongly with antialias (2.13, on a CPU).
+_WIDTH = 4
+
+#: So many numbers at once, while torch is asked.
+_AT_ONCE = 2_000_000
+
+
+def _resampled(size: int, units: int, factor: Any, options: dict[str, Any]) -> list[list[int]]:
+    """Which positions each unit has a weight for that is not zero, ascending.
+
+    A unit reads a few neighbours. So one column asks for many positions at once, a period apart
+    from each other; a column of the positions' own numbers tells roughly where each unit looks, and
+    so which of them it found. That costs as much as the axis is long, not its square.
+    """
+    steps, wanted = [1.0, size / units, (size - 1) / max(units - 1, 1)], {"size": (units, _WIDTH)}
+    if factor is not None:
+        steps, wanted = [*steps, 1 / float(factor)], {"scale_factor": (float(factor), 1.0)}
+
+    def resample(columns: Tensor) -> Tensor:
+        columns = columns.double()[None, :, :, None].expand(-1, -1, -1, _WIDTH).contiguous()
+        return F.interpolate(columns, **wanted, **options)[0, :, :, 0]
+
+    reach = math.ceil(_REACH[options["mode"]] * (max(steps) if options.get("antialias") else 1))
+    period = min(4 * reach + 7, size)  # more than twice as far as a unit looks
+    positions = torch.arange(size, device="cpu")
+    centres = resample(positions[None])[0].round().long().tolist()
+    found: list[list[int]] = [[] for _ in range(units)]
+    rows = max(_AT_ONCE // (_WIDTH * max(size, units)), 1)
+    for start in range(0, period, rows):
+        phases = torch.arange(start, min(start + rows, period), device="cpu")
+        weights = resample(positions % period == phases[:, None])  # (phases, units)
+        for row, unit in weights.nonzero().tolist():
+            ahead = (start + row - centres[unit]) % period
+            place = centres[unit] + ahead - period * (2 * ahead > period)
+            found[unit].append(place if period < size else start + row)
+    return [sorted(places) for places in found]
+
+
+def _adaptive_ends(size: int, units: int) -> list[tuple[int, int]]:
+    """Torch's windows: from floor(o * size / units) to ceil((o + 1) * size / units)."""
+    return [(o * size // units, -(-(o + 1) * size // units)) for o in range(units)]
 
 
 def resampling(size: int, found: Sequence[Sequence[int]]) -> Reading:
@@ -186,7 +238,8 @@ def resampling(size: int, found: Sequence[Sequence[int]]) -> Reading:
         Window(down, stride=down),
     ):
         if output_size(size, window) == units and all(
-            list(reads(window, size, units, unit)) == list(read) for unit, read in enumerate(found)
+            read == list(here)
+            for read, here in zip(window_reads(window, size, units), found, strict=True)
         ):
             return window
     return Positions(tuple(map(tuple, found)))
