@@ -10,25 +10,55 @@ import pytest
 import torch
 from torch import nn
 
-from cnnlib.data import DATASETS, ImageSet
+from cnnlib.data import DATASETS, ImageSet, load_fashion
 from cnnlib.experiments import (
     EXPERIMENTS,
     LOGS,
+    Arm,
     RunLog,
+    bracket,
+    compare_right,
+    compare_shares,
+    compare_values,
     conditions,
+    differences,
+    every_pair,
     load_experiment,
+    plateau,
+    pooled_spread,
     read_log,
     results_table,
     run_arm,
+    sample_of,
+    single_runs,
+    steps_at_best_rate,
+    steps_table,
+    unresolved_pairs,
 )
+from cnnlib.experiments.costs import cost_of_build
+from cnnlib.experiments.experiment import RateSearch
 from cnnlib.experiments.measures import leave_out, power_above
-from cnnlib.experiments.packing import pack, unpack
+from cnnlib.experiments.packing import pack, pack_bits, unpack, unpack_bits
+from cnnlib.experiments.tables import images_in_words
+from cnnlib.experiments.yardstick import student_quantile
 from cnnlib.layers import StochasticDepth
 from cnnlib.models.resnet import BasicBlock, resnet_cifar
 from cnnlib.trace import LayerTrace, trace
 from cnnlib.train import run as training_run
 
 SMALL_ONES = [name for name in EXPERIMENTS if name != "leaderboard"]
+NEW_ONES = [
+    "relu_tanh",
+    "overlap_lrn",
+    "nin_heads",
+    "first_layer_sizes",
+    "kernel_stacks",
+    "heads_by_start",
+    "equal_kernels",
+    "plain_residual",
+    "group_shuffle",
+]
+SIZES_OF_POOLS = ("side_by_side", "overlapping")
 ARMS = [(name, arm) for name in SMALL_ONES for arm in EXPERIMENTS[name].arms]
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -49,9 +79,20 @@ def noise(monkeypatch):
         monkeypatch.setitem(EXPERIMENTS, name, replace(experiment, recipe=recipe))
 
 
+def input_shape(name: str, arm: str) -> tuple[int, int, int]:
+    shape = EXPERIMENTS[name].recipe_of(arm, 1).preprocessing
+    return shape.channels, shape.height, shape.width
+
+
+def classes_of(dataset: str) -> int:
+    return int(dataset.rpartition("-")[2]) if dataset.startswith("tiny-imagenet-") else 10
+
+
 @cache
 def rows(name: str, arm: str) -> list[LayerTrace]:
-    return trace(EXPERIMENTS[name].arms[arm].build(40), (1, 3, 64, 64))
+    with torch.device("meta"):
+        network = EXPERIMENTS[name].arms[arm].build(40)
+    return trace(network, (1, *input_shape(name, arm)))
 
 
 def parameters(name: str, arm: str) -> int:
@@ -73,13 +114,19 @@ def last_field(name: str, arm: str) -> int:
 def test_arm_gives_scores_for_any_number_of_classes(name, arm):
     with torch.device("meta"):
         network = EXPERIMENTS[name].arms[arm].build(7).eval()
-        assert network(torch.zeros(2, 3, 64, 64)).shape == (2, 7)
+        assert network(torch.zeros(2, *input_shape(name, arm))).shape == (2, 7)
 
 
 @pytest.mark.parametrize("name", SMALL_ONES)
 def test_no_two_arms_are_the_same(name):
+    def told(arm: Arm) -> tuple[str, str, float]:
+        torch.manual_seed(1)
+        network = arm.build(40)
+        start = sum(float(weights.detach().abs().sum()) for weights in network.parameters())
+        return str(network), str(arm.changes), start
+
     arms = EXPERIMENTS[name].arms.values()
-    assert len({(str(arm.build(40)), str(arm.changes)) for arm in arms}) == len(arms)
+    assert len({told(arm) for arm in arms}) == len(arms)
 
 
 @pytest.mark.parametrize("name", SMALL_ONES)
@@ -94,6 +141,7 @@ def test_arms_of_an_experiment_have_one_recipe_but_for_the_named_change(name):
     ("name", "one", "other"),
     [
         ("small_kernels", "one_7x7", "three_3x3_as_many_weights"),
+        ("kernel_stacks", "one_7x7", "three_3x3_as_many_weights"),
         ("separable", "separable", "dense_as_much_work"),
     ],
 )
@@ -112,15 +160,44 @@ def test_equal_work_is_equal_within_a_hundredth(name, one, other):
     assert work(name, one) == pytest.approx(work(name, other), rel=0.01)
 
 
-@pytest.mark.parametrize("name", ["small_kernels", "separable", "inception_reduction", "shuffle"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "small_kernels",
+        "kernel_stacks",
+        "separable",
+        "inception_reduction",
+        "equal_kernels",
+        "shuffle",
+        "group_shuffle",
+    ],
+)
 def test_arms_see_as_much(name):
     assert len({last_field(name, arm) for arm in EXPERIMENTS[name].arms}) == 1
 
 
-@pytest.mark.parametrize("name", ["degradation", "shuffle", "pooling_and_lrn", "stochastic_depth"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "degradation",
+        "plain_residual",
+        "shuffle",
+        "group_shuffle",
+        "pooling_and_lrn",
+        "overlap_lrn",
+        "stochastic_depth",
+        "relu_tanh",
+    ],
+)
 def test_what_is_switched_has_no_weights(name):
     counts = [(parameters(name, arm), work(name, arm)) for arm in EXPERIMENTS[name].arms]
-    pairs = {"degradation": [(0, 2), (1, 3)], "shuffle": [(0, 1), (2, 3)]}
+    deep, groups = [(0, 2), (1, 3)], [(0, 1), (2, 3)]
+    pairs = {
+        "degradation": deep,
+        "plain_residual": deep,
+        "shuffle": groups,
+        "group_shuffle": groups,
+    }
     for one, other in pairs.get(name, [(0, i) for i in range(len(counts))]):
         assert counts[one] == counts[other]
 
@@ -130,6 +207,43 @@ def test_the_first_layers_stride_alone_sets_the_sizes(stride, size):
     for kernel_size in (7, 11):
         shape = rows("first_layer", f"kernel{kernel_size}_stride{stride}")[0].out_shape
         assert shape == (1, 48, size, size)
+
+
+def test_maps_behind_the_second_layer_are_equal_whatever_the_first():
+    """What differs is the first layer's work alone."""
+    behind = set()
+    for arm in EXPERIMENTS["first_layer_sizes"].arms:
+        found = rows("first_layer_sizes", arm)
+        assert found[0].name == "conv1"
+        size = 48 if arm.endswith("stride2") else 24
+        assert found[0].out_shape == (1, 32, size, size)
+        second = next(number for number, row in enumerate(found) if row.name == "conv2")
+        behind.add(tuple((row.name, row.out_shape, row.macs) for row in found[second:]))
+    assert len(behind) == 1
+
+
+def test_pools_of_both_kinds_give_the_same_maps():
+    maps = {tuple(row.out_shape for row in rows("overlap_lrn", arm)) for arm in SIZES_OF_POOLS}
+    assert len(maps) == 1 and maps.pop()[0] == (1, 48, 23, 23)
+
+
+def test_small_start_is_alexnets_and_the_others_is_hes():
+    arms = EXPERIMENTS["heads_by_start"].arms
+    for heads in ("with_heads", "without_heads"):
+        small, he = (arms[f"{start}_{heads}"].build(10) for start in ("small", "he"))
+        for one, other in zip(small.modules(), he.modules(), strict=True):
+            if isinstance(one, nn.Conv2d) and one.weight.numel() > 1000:
+                assert one.weight.std().item() == pytest.approx(0.01, rel=0.1)
+                fan_in = other.weight[0].numel()
+                assert other.weight.std().item() == pytest.approx((2 / fan_in) ** 0.5, rel=0.1)
+
+
+def test_every_differing_experiment_with_new_logs_says_what_else_differs():
+    """Arms of unequal cost need a sentence beside the table."""
+    for name in NEW_ONES:
+        arms = EXPERIMENTS[name].arms
+        if len({(parameters(name, arm), work(name, arm)) for arm in arms}) > 1:
+            assert EXPERIMENTS[name].differs.endswith("."), name
 
 
 def test_constant_stochastic_depth_never_drops_and_linear_ends_at_a_half():
@@ -155,6 +269,32 @@ def test_run_writes_a_log_that_is_read_back(noise, tmp_path, monkeypatch):
     assert written.tested_on == 80 and [entry["epoch"] for entry in written.log] == [1, 2]
     assert written.accuracy == written.log[-1]["test_accuracy"]
     assert written.recipe["seed"] == 2 and written.measured == {}
+    assert written.right_images().mean() == written.accuracy
+    assert written.right_images(5).mean() == written.top5 > written.accuracy
+    assert not (written.right_images() & ~written.right_images(5)).any()
+    assert written.cost["macs"] == work("shuffle", "groups3")
+
+
+def test_test_images_are_looked_at_now_and_then_and_at_the_end(noise, tmp_path, monkeypatch):
+    seldom = replace(EXPERIMENTS["shortcuts"], look_every=2)
+    monkeypatch.setitem(EXPERIMENTS, "shortcuts", seldom)
+    log = run_arm("shortcuts", "B", 1, tmp_path, epochs=3)
+    assert ["test_accuracy" in entry for entry in log.log] == [False, True, True]
+
+
+def test_rate_search_counts_steps_and_makes_none_up(tmp_path, monkeypatch):
+    experiment = EXPERIMENTS["relu_tanh"]
+    search = RateSearch((1e-6, 0.05, 1e25), target=0.5, most=60, look_after=5, images=200)
+    arm = replace(experiment.arms["relu_scaled"], search=search)
+    monkeypatch.setitem(experiment.arms, "relu_scaled", arm)
+    log = run_arm("relu_tanh", "relu_scaled", 1, tmp_path)
+    slow, steps, wild = log.measured["steps"].values()
+    assert slow is None and wild is None and 0 < steps <= 60 and steps % 5 == 0
+    assert list(log.measured["ended"].values()) == ["cap", "arrived", "diverged"]
+    with pytest.raises(FileExistsError):
+        run_arm("relu_tanh", "relu_scaled", 1, tmp_path)
+    other = run_arm("relu_tanh", "relu_scaled", 1, tmp_path / "again")
+    assert other.measured == log.measured
 
 
 def test_logs_that_ship_are_of_the_arms_as_they_stand():
@@ -165,8 +305,15 @@ def test_logs_that_ship_are_of_the_arms_as_they_stand():
         experiment = EXPERIMENTS[log.experiment]
         recipe = experiment.recipe_of(log.arm, log.seed)
         assert log.recipe == json.loads(json.dumps(asdict(recipe))), path
-        network = experiment.arms[log.arm].build(int(recipe.dataset.rpartition("-")[2]))
+        build, classes = experiment.arms[log.arm].build, classes_of(recipe.dataset)
+        with torch.device("meta"):
+            network = build(classes)
         assert log.parameters == sum(weights.numel() for weights in network.parameters()), path
+        if log.cost is not None:
+            assert log.cost == cost_of_build(build, classes, input_shape(log.experiment, log.arm))
+        for share, top in ((log.accuracy, 1), (log.top5, 5)):
+            right = log.right_images(top)
+            assert right is None or right.mean() == pytest.approx(share), path
 
 
 def test_stopped_run_goes_on_to_the_same_log(noise, tmp_path, monkeypatch):
@@ -233,6 +380,16 @@ def test_packed_array_comes_back_through_json():
     for broken in ({}, packed | {"shape": [31]}, packed | {"int16": "?"}):
         with pytest.raises(ValueError, match="no packed array"):
             unpack(broken)
+
+
+def test_shifted_clothes_lose_nothing_but_their_place(tmp_path):
+    log = run_arm("nin_heads", "means_rate0.01", 1, tmp_path, epochs=2)
+    shifts = log.measured["shifts"]
+    assert list(shifts) == ["0", "1", "2", "3", "4"]
+    assert shifts["0"] == round(log.accuracy, 4)
+    shape = EXPERIMENTS["nin_heads"].recipe.preprocessing
+    inputs = shape.apply(load_fashion("test").images)
+    assert inputs[..., :4].abs().max() == inputs[..., -4:].abs().max() == 0  # nothing is cut off
 
 
 def test_left_out_block_is_its_shortcut_alone():
@@ -325,14 +482,20 @@ def test_dropped_blocks_are_counted(noise, tmp_path, monkeypatch):
 
 
 def a_log(arm: str, seed: int, accuracy: float, **changes) -> RunLog:
-    recipe = {"dataset": "tiny-imagenet-20", "epochs": 6, "batch_size": 64, "limit": None}
+    recipe = {
+        "dataset": "tiny-imagenet-20",
+        "epochs": 6,
+        "batch_size": 64,
+        "limit": None,
+        "preprocessing": {"height": 64, "width": 64},
+    }
     entry = {"epoch": 6, "train_accuracy": 0.625, "test_accuracy": accuracy}
     given = {
         "experiment": "shortcuts",
         "arm": arm,
         "seed": seed,
         "accuracy": accuracy,
-        "top5": 0.9,
+        "top5": None,
         "tested_on": 1000,
         "parameters": 1234567,
         "seconds": 60.0,
@@ -344,34 +507,280 @@ def a_log(arm: str, seed: int, accuracy: float, **changes) -> RunLog:
     return RunLog(**given | changes)
 
 
+def logs_of(arm: str, right: np.ndarray, **changes) -> list[RunLog]:
+    """A log a row of ``right``, bool (seeds, images)."""
+    return [
+        a_log(
+            arm,
+            seed,
+            float(flags.mean()),
+            tested_on=len(flags),
+            right=pack_bits(flags),
+            **changes,
+        )
+        for seed, flags in enumerate(right, start=1)
+    ]
+
+
 def test_table_has_a_line_an_arm_and_a_figure_a_seed():
     diverged = a_log("C", 1, 0.0, measured={"diverged_in_epoch": 2}, log=())
-    logs = [a_log("A", 1, 0.5), a_log("A", 2, 0.515), a_log("B", 1, 0.25), diverged]
-    assert results_table(logs).splitlines() == [
-        "| network | parameters | training error | test error |",
-        "| --- | ---: | ---: | ---: |",
-        "| A | 1,234,567 | 37.5 %, 37.5 % | 50.0 %, 48.5 % |",
-        "| B | 1,234,567 | 37.5 % | 75.0 % |",
-        "| C | 1,234,567 | – | diverged in epoch 2 |",
+    logs = [a_log("A", 1, 0.5), a_log("A", 2, 0.516), a_log("B", 1, 0.25), diverged]
+    *table, empty, below = results_table(logs).splitlines()
+    assert table == [
+        "| network | parameters | training error | test error | against A |",
+        "| --- | ---: | ---: | ---: | ---: |",
+        "| A | 1,234,567 | 37.5 % (37.5, 37.5) | 49.2 % (50.0, 48.4) | – |",
+        f"| B | 1,234,567 | 37.5 % | 75.0 % † | {by_hand(0.25, 0.508)} |",
+        "| C | 1,234,567 | – | diverged in epoch 2 | – |",
     ]
+    assert empty == "" and "the draw of the 1,000 test images (each network's own" in below
+    assert "seeds and the draw" not in below and "† One seed" in below
     named = results_table(logs, {"B": "projection", "D": "not run"}).splitlines()
-    assert len(named) == 3 and named[2].startswith("| projection | ")
+    assert len(named) == 5 and named[2] == "| projection | 1,234,567 | 37.5 % | 75.0 % † |"
     with pytest.raises(ValueError, match=r"names=\['D'\]: expected arms"):
         results_table(logs, {"D": "not run"})
     wider = results_table(logs[:3], columns={"field": {"A": "3", "B": "5"}}).splitlines()
-    assert wider[0] == "| network | parameters | field | training error | test error |"
-    assert wider[1].count("---:") == 4
-    assert wider[3] == "| B | 1,234,567 | 5 | 37.5 % | 75.0 % |"
+    assert wider[0] == "| network | parameters | field | training error | test error | against A |"
+    assert wider[1].count("---:") == 5
+    assert wider[3].startswith("| B | 1,234,567 | 5 | 37.5 % | 75.0 % † |")
     with pytest.raises(ValueError, match="column 'field' lacks the arm 'B'"):
         results_table(logs[:3], columns={"field": {"A": "3"}})
+    with pytest.raises(ValueError, match="base='E': expected an arm among A, B"):
+        results_table(logs[:3], base="E")
+
+
+def by_hand(share: float, base: float) -> str:
+    """Two coins on 1,000 images each, the base with seeds 0.5 and 0.516, in points of error."""
+    of_seeds = 2 * 0.008**2 / 2
+    draw = share * (1 - share) / 1000 + base * (1 - base) / 1000
+    variance = of_seeds + draw
+    half = student_quantile(variance**2 / of_seeds**2) * math.sqrt(variance)
+    low, high = (base - share - half, base - share + half)
+    return f"+{100 * (base - share):.1f} [+{100 * low:.1f}, +{100 * high:.1f}]"
+
+
+def test_table_has_what_the_arms_cost_and_top5_where_all_have_it():
+    cost = {"macs": 25_300_000, "maps": [16, 8], "widest": 64, "convolutions": 19}
+    logs = [
+        a_log("A", 1, 0.5, top5=0.8, cost=cost),
+        a_log("B", 1, 0.5, top5=0.7, cost=cost | {"maps": [16, 16]}),
+    ]
+    head, _, _, line, *_ = results_table(logs).splitlines()
+    assert head == (
+        "| network | parameters | multiply-adds | maps | training error | test error | against A "
+        "| top-5 error | against A |"
+    )
+    assert line.startswith("| B | 1,234,567 | 25.3 M | 16, 16 | 37.5 % | 50.0 % † | 0.0 [−")
+    assert " | 30.0 % † | +10.0 [+" in line
+    own = {"multiply-adds": {"A": "few", "B": "many"}}
+    assert results_table(logs, columns=own).splitlines()[0].count("multiply-adds") == 1
+    assert "top-5" not in results_table([*logs, a_log("C", 1, 0.5)])
 
 
 def test_conditions_are_those_of_all_runs():
-    logs = [a_log("A", 1, 0.5), a_log("B", 2, 0.5, made_with={"device": "a GPU"})]
+    logs = [
+        a_log("A", 1, 0.5),
+        a_log("A", 2, 0.5),
+        a_log("B", 2, 0.5, made_with={"device": "a GPU"}),
+    ]
     assert conditions(logs) == (
         "20 classes of Tiny ImageNet at 64×64, 6 epochs in batches of 64, 1,000 test images, "
-        "2 seeds, trained on a GPU and cpu."
+        "1 to 2 seeds a network, trained on a GPU and cpu."
     )
     other = a_log("C", 1, 0.5, recipe=logs[0].recipe | {"epochs": 7})
     with pytest.raises(ValueError, match="2 kinds of runs: expected one"):
         conditions([*logs, other])
+
+
+def test_every_experiments_images_have_a_name():
+    for experiment in EXPERIMENTS.values():
+        shape = experiment.recipe.preprocessing
+        words = images_in_words(experiment.recipe.dataset, shape.height, shape.width)
+        assert f"{shape.height}×{shape.width}" in words
+    assert images_in_words("imagenette-32", 32, 32) == "the ten classes of Imagenette at 32×32"
+    with pytest.raises(ValueError, match="dataset='digits'"):
+        images_in_words("digits", 28, 28)
+    few = a_log("A", 1, 0.5)
+    few = replace(few, recipe=few.recipe | {"dataset": "fashion", "limit": 300})
+    assert conditions([few]).startswith(
+        "The first 300 training images of ten kinds of clothes (8,000 of Fashion-MNIST) at 64×64, "
+    )
+
+
+# --- The yardstick -------------------------------------------------------------------------------
+
+
+def test_flags_come_back_and_other_text_is_refused():
+    flags = np.random.default_rng(1).random(1003) < 0.3
+    text = pack_bits(flags)
+    assert len(text) == 168 and np.array_equal(unpack_bits(text, 1003), flags)
+    with pytest.raises(ValueError, match="126 bytes of flags: expected 125 for 1000"):
+        unpack_bits(text, 1000)
+    with pytest.raises(ValueError, match="no packed flags"):
+        unpack_bits("?", 8)
+    with pytest.raises(ValueError, match="expected bool"):
+        pack_bits(np.ones(8))
+
+
+def test_mean_and_spread_are_numpys_and_one_value_has_no_spread():
+    assert sample_of([0.752, 0.752]) == (0.752, 0.0, 2)
+    mean, spread, count = sample_of([1.0, 2.0, 6.0])
+    assert (mean, count) == (3.0, 3) and spread == pytest.approx(math.sqrt(7))
+    assert sample_of([0.5]) == (0.5, None, 1)
+    for values in ([], [1.0, math.nan]):
+        with pytest.raises(ValueError, match="one or more finite numbers"):
+            sample_of(values)
+
+
+# Student's t, two-sided 95 %, from the printed tables.
+@pytest.mark.parametrize(
+    ("freedom", "t"), [(1, 12.706), (2, 4.303), (4, 2.776), (30, 2.042), (math.inf, 1.962)]
+)
+def test_student_quantile_is_that_of_the_printed_tables(freedom, t):
+    assert student_quantile(freedom) == pytest.approx(t, abs=0.002)
+
+
+def test_welch_interval_is_that_of_a_case_by_hand():
+    """Means 5 and 2, variances 4 and 1 of three values each: error sqrt(5/3), freedom 50/17."""
+    interval = compare_values([3, 5, 7], [1, 2, 3])
+    half = student_quantile(50 / 17) * math.sqrt(5 / 3)
+    assert interval.difference == 3
+    assert (interval.low, interval.high) == pytest.approx((3 - half, 3 + half))
+    assert interval.seeds == "own" and not interval.resolved
+    assert compare_values([3.0], [1, 2, 3]).seeds == "none"
+
+
+def made_up_runs(generator, seeds: int, images: int, gain: float) -> list[np.ndarray]:
+    """Two arms on the same images: an image's ease, a seed's luck, and chance decide.
+
+    Scores are right where above 0; arm 1 is ahead by ``gain``. Bool, (seeds, images) each.
+    """
+    ease = generator.normal(size=images)
+    return [
+        ahead + 0.05 * generator.normal(size=(seeds, 1)) + ease
+        > generator.normal(size=(seeds, images))
+        for ahead in (0.0, gain)
+    ]
+
+
+def test_intervals_hold_the_true_difference_as_often_as_they_say():
+    """True difference: the mean over 200,000 other images and seeds. Rather too often than not."""
+    generator = np.random.default_rng(1)
+    one, other = made_up_runs(generator, 400, 4000, 0.3)
+    truth = other.mean() - one.mean()
+    caught = {"paired": 0, "unpaired": 0}
+    widths = {"paired": [], "unpaired": []}
+    times = 300
+    for _ in range(times):
+        one, other = made_up_runs(generator, 3, 400, 0.3)
+        paired = compare_right(other, one)
+        unpaired = compare_shares(other.mean(axis=1), one.mean(axis=1), 400)
+        assert paired.difference == pytest.approx(unpaired.difference)
+        for interval in (paired, unpaired):
+            caught[interval.images] += interval.low <= truth <= interval.high
+            widths[interval.images].append(interval.high - interval.low)
+    assert 0.93 * times <= caught["paired"] <= times
+    assert caught["unpaired"] >= caught["paired"] - 5
+    assert np.median(widths["paired"]) < np.median(widths["unpaired"])
+
+
+def test_seeds_alone_or_images_alone_would_be_too_sure():
+    """What each half of the yardstick lacks: the interval must be wider than either's."""
+    generator = np.random.default_rng(2)
+    one, other = made_up_runs(generator, 3, 500, 0.0)
+    both = compare_right(other, one)
+    of_seeds = compare_values(other.mean(axis=1), one.mean(axis=1))
+    of_images = compare_right(other[:1], one[:1])
+    assert both.seeds == "own" and of_images.seeds == "none" and of_seeds.images == "none"
+    error = {
+        interval: (interval.high - interval.low) / 2 for interval in (both, of_seeds, of_images)
+    }
+    assert min(error.values()) > 0
+    draw = (other.mean(axis=0) - one.mean(axis=0)).var(ddof=1) / 500
+    seeds = sum(side.mean(axis=1).var(ddof=1) / 3 for side in (one, other))
+    parts = [side.mean(axis=1).var(ddof=1) / 3 for side in (one, other)]
+    freedom = (draw + seeds) ** 2 / sum(part**2 / 2 for part in parts)
+    assert error[both] == pytest.approx(student_quantile(freedom) * math.sqrt(draw + seeds))
+
+
+def test_differences_are_paired_where_all_logs_hold_the_images():
+    generator = np.random.default_rng(3)
+    one, other = made_up_runs(generator, 3, 400, 0.3)
+    logs = [*logs_of("A", one), *logs_of("B", other)]
+    found = differences(logs)
+    assert found == {"A": None, "B": compare_right(other, one)}
+    assert differences(logs, "B")["A"].difference == -found["B"].difference
+    without = [replace(logs[0], right=None), *logs[1:]]
+    assert differences(without)["B"].images == "unpaired"
+    elsewhere = [replace(log, recipe=log.recipe | {"dataset": "imagenette-32"}) for log in logs[3:]]
+    assert differences([*logs[:3], *elsewhere])["B"].images == "unpaired"
+    with pytest.raises(ValueError, match="top=5: expected 1, or 5"):
+        differences(logs, top=5)
+    with pytest.raises(ValueError, match="base='C'"):
+        differences(logs, "C")
+
+
+def test_pairs_are_unresolved_within_the_yardstick_and_single_runs_are_named():
+    generator = np.random.default_rng(4)
+    one, other = made_up_runs(generator, 3, 400, 0.0)
+    far = generator.random((1, 400)) < 0.95
+    logs = [*logs_of("A", one), *logs_of("B", other), *logs_of("C", far)]
+    assert [pair[:2] for pair in every_pair(logs)] == [("A", "B"), ("A", "C"), ("B", "C")]
+    assert [pair[:2] for pair in unresolved_pairs(logs)] == [("A", "B")]
+    assert single_runs(logs) == ["C"]
+    own, common = (every_pair(logs, common_spread=common)[1].interval for common in (False, True))
+    assert (own.seeds, common.seeds) == ("none", "common")
+    pooled = pooled_spread(logs)
+    variances = [side.mean(axis=1).var(ddof=1) for side in (one, other)]
+    assert pooled.spread == pytest.approx(math.sqrt(sum(variances) / 2)) and pooled.count == 5
+    assert pooled_spread(logs[-1:]) is None
+
+
+def test_bracket_has_its_best_inside_and_counts_no_censored_run():
+    steps = {0.01: [300, 310], 0.03: [100, 120], 0.1: [90, None], 0.3: [None, None]}
+    assert bracket(steps) == (0.03, True, (0.1, 0.3)) and bracket(steps).sound
+    assert bracket({0.1: [3.0], 0.3: [2.0]}) == (0.3, False, ())
+    assert not bracket({0.1: [3.0], 0.3: [2.0]}).sound
+    assert bracket({1: [3.0], 2: [4.0], 3: [2.0]}, largest=True) == (2, True, ())
+    with pytest.raises(ValueError, match="expected a setting with all its runs"):
+        bracket({0.1: [None], 0.3: []})
+
+
+def test_plateau_is_the_change_of_the_last_third():
+    accuracies = (0.1, 0.2, 0.3, 0.4, 0.6, 0.65)
+    entries = tuple(
+        {"epoch": epoch, "train_accuracy": share, "test_accuracy": share / 2}
+        for epoch, share in enumerate(accuracies, start=1)
+    )
+    training, test, epochs = plateau(a_log("A", 1, 0.3, log=entries))
+    assert (training, test, epochs) == (pytest.approx(-0.25), pytest.approx(-0.125), 2)
+    seldom = [{**entry} for entry in entries]
+    del seldom[3]["test_accuracy"]
+    assert plateau(a_log("A", 1, 0.3, log=tuple(seldom))).test is None
+    with pytest.raises(ValueError, match="2 epochs, expected 3 or more"):
+        plateau(a_log("A", 1, 0.3, log=entries[:2]))
+
+
+def a_search(arm: str, seed: int, **steps: int | None) -> RunLog:
+    measured = {"steps": {rate.replace("_", "."): n for rate, n in steps.items()}, "most": 500}
+    return a_log(arm, seed, 0.0, measured=measured, log=())
+
+
+def test_steps_are_told_by_seeds_that_did_not_choose_the_rate():
+    fast = [a_search("relu", 1, _01=90, _1=50, _5=None), a_search("relu", 2, _01=95, _1=70, _5=60)]
+    slow = [a_search("tanh", seed, _01=190, _1=110, _5=None) for seed in (1, 2)]
+    found = steps_at_best_rate(fast)
+    assert (found.rate, found.steps) == (0.1, (70,)) and found.bracket.censored == (0.5,)
+    assert steps_table([*fast, *slow], {"relu": "ReLU", "tanh": "tanh"}, "relu").splitlines() == [
+        "| network | best rate | steps, each seed | times those of ReLU |",
+        "| --- | ---: | ---: | ---: |",
+        "| ReLU | 0.1 | 70 | 1 |",
+        "| tanh | 0.1 | 110 | 1.57 [1.57, 1.57] |",
+    ]
+    edge = [a_search("relu", seed, _01=90, _1=50) for seed in (1, 2)]
+    with pytest.raises(ValueError, match="relu: the best rate 0.1 is not inside its grid"):
+        steps_table(edge, {"relu": "ReLU"}, "relu")
+    with pytest.raises(ValueError, match="one run was censored"):
+        steps_at_best_rate([fast[0], a_search("relu", 2, _01=90, _1=None, _5=None)])
+    with pytest.raises(ValueError, match="1 seeds: expected two or more"):
+        steps_at_best_rate(fast[:1])

@@ -2,29 +2,57 @@
 
 ``EXPERIMENTS`` says what is compared. ``python -m cnnlib.experiments run NAME --data PATH`` trains
 its arms anew; what it wrote here, on the machine that each log names, lies in ``logs``, and the
-chapters read it from there with :func:`load_experiment`.
+chapters read it from there with :func:`load_experiment`. :func:`results_table` prints it, and
+``yardstick`` says how far two results could lie apart by chance.
 """
 
 from cnnlib.experiments.arms import EXPERIMENTS, Arm, Experiment
-from cnnlib.experiments.run_log import (
-    LOGS,
-    RunLog,
-    conditions,
-    load_experiment,
-    read_log,
-    results_table,
-)
+from cnnlib.experiments.run_log import LOGS, RunLog, load_experiment, read_log
 from cnnlib.experiments.running import run_arm
+from cnnlib.experiments.tables import conditions, results_table, steps_table
+from cnnlib.experiments.yardstick import (
+    Interval,
+    Sample,
+    bracket,
+    compare_right,
+    compare_runs,
+    compare_shares,
+    compare_values,
+    differences,
+    every_pair,
+    plateau,
+    pooled_spread,
+    sample_of,
+    single_runs,
+    steps_at_best_rate,
+    unresolved_pairs,
+)
 
 __all__ = [
     "EXPERIMENTS",
     "LOGS",
     "Arm",
     "Experiment",
+    "Interval",
     "RunLog",
+    "Sample",
+    "bracket",
+    "compare_right",
+    "compare_runs",
+    "compare_shares",
+    "compare_values",
     "conditions",
+    "differences",
+    "every_pair",
     "load_experiment",
+    "plateau",
+    "pooled_spread",
     "read_log",
     "results_table",
     "run_arm",
+    "sample_of",
+    "single_runs",
+    "steps_at_best_rate",
+    "steps_table",
+    "unresolved_pairs",
 ]

@@ -52,7 +52,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             except FileExistsError as error:
                 print(f"{error}; not run again")
                 continue
-            print(f"{name} {arm} seed {seed}: {result.accuracy:.2%} of {result.tested_on} right")
+            if "steps" in result.measured:
+                came_out = f"steps {result.measured['steps']}"
+            else:
+                came_out = f"{result.accuracy:.2%} of {result.tested_on} right"
+            print(f"{name} {arm} seed {seed}: {came_out}")
     except (ValueError, OSError, FloatingPointError) as error:
         parser.error(str(error))
     except KeyboardInterrupt:

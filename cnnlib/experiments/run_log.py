@@ -1,7 +1,6 @@
 """The logs that the experiments wrote."""
 
 import json
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,9 +40,13 @@ class RunLog:
     right5: str | None = None
     cost: dict | None = None
 
-    def right_images(self) -> np.ndarray | None:
-        """Which test images were right, bool (N,), or None where the log does not hold it."""
-        return None if self.right is None else unpack_bits(self.right, self.tested_on)
+    def right_images(self, top: int = 1) -> np.ndarray | None:
+        """Which test images were right, first (``top=1``) or among five (5): bool (N,).
+
+        None where the log does not hold it.
+        """
+        packed = {1: self.right, 5: self.right5}[top]
+        return None if packed is None else unpack_bits(packed, self.tested_on)
 
 
 def read_log(path: str | Path) -> RunLog:
@@ -74,74 +77,6 @@ def load_experiment(name: str, folder: str | Path | None = None) -> list[RunLog]
     if not logs:
         raise FileNotFoundError(f"{place}: no logs; python -m cnnlib.experiments run {name}")
     return logs
-
-
-def results_table(
-    logs: Sequence[RunLog],
-    names: Mapping[str, str] | None = None,
-    columns: Mapping[str, Mapping[str, str]] | None = None,
-) -> str:
-    """The runs as a Markdown table, a line an arm: what came of each seed after the last epoch.
-
-    ``names`` calls the arms otherwise than by their keys, and leaves out those it does not name;
-    ``columns`` adds what the logs do not hold: heading -> arm -> text. The errors on training
-    images are means over an epoch, on distorted images, while the network still learned. Raises
-    ``ValueError`` if no run is left, or a column lacks an arm.
-    """
-    called = names or {log.arm: log.arm for log in logs}
-    columns = columns or {}
-    lines = [
-        ("network", "parameters", *columns, "training error", "test error"),
-        ("---", *["---:"] * (3 + len(columns))),
-    ]
-    for arm, name in called.items():
-        runs = [log for log in logs if log.arm == arm]
-        if runs:
-            train = [f"{1 - run.log[-1]['train_accuracy']:.1%}" if run.log else "–" for run in runs]
-            test = [
-                f"diverged in epoch {run.measured['diverged_in_epoch']}"
-                if "diverged_in_epoch" in run.measured
-                else f"{1 - run.accuracy:.1%}"
-                for run in runs
-            ]
-            for heading, texts in columns.items():
-                if arm not in texts:
-                    raise ValueError(f"column {heading!r} lacks the arm {arm!r}")
-            more = [texts[arm] for texts in columns.values()]
-            lines.append(
-                (name, f"{runs[0].parameters:,}", *more, ", ".join(train), ", ".join(test))
-            )
-    if len(lines) == 2:
-        raise ValueError(f"names={list(called)}: expected arms among these runs")
-    return "\n".join("| " + " | ".join(line).replace("%", " %") + " |" for line in lines)
-
-
-def conditions(logs: Sequence[RunLog]) -> str:
-    """In a sentence, what all runs of an experiment share: images, classes, epochs, machine.
-
-    Raises ``ValueError`` if they do not share it, or there are none.
-    """
-    shared = {
-        (
-            log.recipe["dataset"],
-            log.tested_on,
-            log.recipe["epochs"],
-            log.recipe["batch_size"],
-            log.recipe["limit"],
-        )
-        for log in logs
-    }
-    if len(shared) != 1:
-        raise ValueError(f"{len(shared)} kinds of runs: expected one")
-    dataset, tested_on, epochs, batch_size, _ = shared.pop()
-    classes = dataset.rpartition("-")[2]
-    devices = sorted({log.made_with["device"] for log in logs})
-    seeds = sorted({log.seed for log in logs})
-    return (
-        f"{classes} classes of Tiny ImageNet at 64×64, {epochs} epochs in batches of {batch_size}, "
-        f"{tested_on:,} test images, {len(seeds)} seed{'s' * (len(seeds) > 1)}, trained on "
-        f"{' and '.join(devices)}."
-    )
 
 
 def log_name(arm: str, seed: int) -> str:
