@@ -1,9 +1,9 @@
 """ZFNet: Zeiler & Fergus 2014, "Visualizing and understanding convolutional networks".
 
 The one new idea is a way of looking, the deconvnet; the network is what the looking led to.
-AlexNet's first layer held filters of only very high and very low frequency, and dead ones, and its
-stride of 4 left aliasing in the second layer (Fig. 6). So: 7x7 instead of 11x11, stride 2 instead
-of 4.
+AlexNet's first layer held filters of very high and very low frequency, few between, and dead ones,
+and its stride of 4 left aliasing in the second layer (Fig. 6). So: 7x7 instead of 11x11, stride 2
+instead of 4.
 
 Two forms:
 
