@@ -15,10 +15,10 @@ Two forms are buildable:
 
 Where we differ from the paper, and why:
 
-- The input is 227x227. The paper's 224x224 gives the 55 places of Fig. 2 as its authors' code counts
-  them, 1 + ceil((2p + n - k) / s): the last window hangs over by three pixels. torch counts whole
-  windows only, 54 of them (see the chapter). The one-column form takes 224x224 with padding 2, as
-  torchvision does; the configuration of 2014 has padding 0 and the overhang.
+- The input is 227x227. The paper's 224x224 gives the 55 places of Fig. 2 as its authors' code
+  counts them, 1 + ceil((2p + n - k) / s): the last window hangs over by three pixels. torch counts
+  whole windows only, 54 of them (see the chapter). The one-column form takes 224x224 with padding
+  2, as torchvision does; the configuration of 2014 has padding 0 and the overhang.
 - Dropout is inverted (scaled up at training) where the paper halves outputs at test (section 4.2).
 - Biases of conv2, conv4, conv5 and the hidden fully connected layers start at 1 and weights at
   N(0, 0.01), as section 5 says. The one-column form and the small form use He
