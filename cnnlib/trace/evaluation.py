@@ -1,5 +1,6 @@
 """A network in evaluation for a while, and afterwards exactly as it was."""
 
+import operator
 import sys
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -51,11 +52,13 @@ class _Kept:
         self.containers: dict[int, tuple[Any, Any]] = {}  # by id: what holds, and what it held
         self.tensors: dict[int, tuple[Tensor, tuple, Tensor | None]] = {}
         self.files = {kind.__module__ for part in parts for kind in _own_classes(part)}
-        waiting: list[Any] = list(parts)
+        waiting: list[Any] = list(parts)  # what is to be looked at
         for part in parts:  # lists that stand in a class are shared by its modules
             waiting += [v for kind in _own_classes(part) for v in vars(kind).values() if _holds(v)]
         while waiting:
-            waiting += self.keep(waiting.pop())
+            thing = waiting.pop()
+            if type(thing) not in _PLAIN and id(thing) not in self.containers:
+                waiting += self.keep(thing)
 
     def keep(self, thing: Any) -> Iterable[Any]:
         """Keep what ``thing`` holds; gives what is to be looked at next."""
@@ -64,8 +67,6 @@ class _Kept:
             return ()
         if isinstance(thing, tuple | frozenset):
             return thing
-        if id(thing) in self.containers:
-            return ()
         if _holds(thing):
             held = thing.copy()
             self.containers[id(thing)] = thing, held
@@ -128,6 +129,9 @@ def _memory(tensor: Tensor) -> tuple:
     return storage, storage.data_ptr(), tensor.dtype, tensor.device, *place
 
 
+_PLAIN = (bool, int, float, str, type(None))
+
+
 def _own_classes(part: nn.Module) -> list[type]:
     """The classes of a module that torch and Python do not bring."""
     brought = {"torch", "builtins", *sys.stdlib_module_names} - {"__main__"}
@@ -150,9 +154,8 @@ def _same(now: Any, before: Any) -> bool:
     """Whether two containers hold the same objects in the same order."""
     if len(now) != len(before):
         return False
-    if isinstance(now, dict):
-        pairs = zip(now.items(), before.items(), strict=True)
-        return all(a is b and c is d for (a, c), (b, d) in pairs)
     if isinstance(now, set):
         return now == before
-    return all(a is b for a, b in zip(now, before, strict=True))
+    if isinstance(now, dict):
+        now, before = (*now.keys(), *now.values()), (*before.keys(), *before.values())
+    return all(map(operator.is_, now, before))

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 
@@ -17,6 +17,13 @@ def shape_only(func: Callable, args: tuple, kwargs: dict[str, Any]) -> Tensor | 
     """What a call gives, if it is one of the plain ones; None if torch has to say."""
     known = _RULES.get(func)
     return known(*args, **kwargs) if known else None
+
+
+def empty_like(tensor: Tensor) -> Tensor:
+    """``torch.empty_like`` on the meta device, quick where memory is in the usual order."""
+    if tensor.is_contiguous() and type(tensor) in (Tensor, nn.Parameter):
+        return torch.empty(tensor.shape, dtype=tensor.dtype, device="meta")
+    return torch.empty_like(tensor, device="meta")
 
 
 def _alike(*tensors: Any) -> bool:
@@ -34,7 +41,7 @@ def _alike(*tensors: Any) -> bool:
 
 
 def _relu(input: Any, inplace: Any = False, **more: Any) -> Tensor | None:
-    return torch.empty_like(input) if _alike(input) and inplace is False and not more else None
+    return empty_like(input) if _alike(input) and inplace is False and not more else None
 
 
 def _batch_norm(
@@ -50,14 +57,14 @@ def _batch_norm(
     state = [running_mean, running_var, *(t for t in (weight, bias) if t is not None)]
     if training is not False or not _alike(input, *state) or input.dim() < 2:
         return None
-    return torch.empty_like(input) if all(t.shape == input.shape[1:2] for t in state) else None
+    return empty_like(input) if all(t.shape == input.shape[1:2] for t in state) else None
 
 
 def _add(input: Any, other: Any, *more: Any, **named: Any) -> Tensor | None:
     if more or named or not _alike(input, other):
         return None
     same = (input.shape, input.stride()) == (other.shape, other.stride())
-    return torch.empty_like(input) if same else None
+    return empty_like(input) if same else None
 
 
 def _linear(input: Any, weight: Any, bias: Any = None) -> Tensor | None:

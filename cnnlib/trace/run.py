@@ -28,7 +28,7 @@ from cnnlib.trace.call import (
 )
 from cnnlib.trace.evaluation import evaluating
 from cnnlib.trace.inputs import bound, checked_shape
-from cnnlib.trace.meta import shape_only
+from cnnlib.trace.meta import empty_like, shape_only
 from cnnlib.trace.plain import plain_module, without_scripts
 from cnnlib.trace.reading import IDENTITY, Positions, Reading, around, reads
 from cnnlib.trace.rows import LayerTrace, marked
@@ -113,6 +113,7 @@ class _Run(TorchFunctionMode):
         self.root = module
         self.modules = dict(module.named_modules())
         self.paths = {part: path for path, part in self.modules.items()}
+        self.classes: dict[str, tuple[str, ...]] = {"": ()}
         self.uses: Counter[str] = Counter()
         self.frames: list[_Frame] = []
         self.rows: list[LayerTrace] = []
@@ -149,19 +150,19 @@ class _Run(TorchFunctionMode):
                         if id(tensor) not in made:
                             made[id(tensor)] = self._without_content(tensor)
                         held[name] = made[id(tensor)]
-            for tensor in tensors([*vars(part).values()]):
+            for tensor in tensors([v for name, v in vars(part).items() if name not in _USUAL]):
                 self.origins.setdefault(id(tensor), frozenset())
         self.state = set(map(id, made.values()))
         self.kept += made.values()
 
     def _without_content(self, tensor: Tensor) -> Tensor:
         if isinstance(tensor, nn.Parameter):
-            stand_in = nn.Parameter(torch.empty_like(tensor, device="meta"), False)
+            stand_in = nn.Parameter(empty_like(tensor), False)
             self.sizes[id(stand_in)] = tensor.numel()
             self.origins[id(stand_in)] = frozenset([id(stand_in)])
             return stand_in
         content = not tensor.is_floating_point()
-        stand_in = tensor.clone() if content else torch.empty_like(tensor, device="meta")
+        stand_in = tensor.clone() if content else empty_like(tensor)
         self.origins[id(stand_in)] = frozenset()
         return stand_in
 
@@ -300,8 +301,10 @@ class _Run(TorchFunctionMode):
 
     def _classes(self, path: str) -> tuple[str, ...]:
         """The class of each module on a path, outermost first."""
-        names = path.split(".") if path else []
-        return tuple(_kind(self.modules[".".join(names[: i + 1])]) for i in range(len(names)))
+        if path not in self.classes:
+            around = self._classes(path.rpartition(".")[0])
+            self.classes[path] = (*around, _kind(self.modules[path]))
+        return self.classes[path]
 
     # Operations
 
@@ -436,6 +439,9 @@ class _Run(TorchFunctionMode):
                 self.values.pop(id(tensor), None)
                 self.lost[id(tensor)] = "was overwritten through another view of its memory"
 
+
+#: What every module holds.
+_USUAL = vars(nn.Module()).keys()
 
 #: They make tensors. Those need no content; ``tensor`` and ``arange`` may be making an index.
 _NEW = ("empty", "full", "ones", "rand", "randint", "randn", "zeros")
