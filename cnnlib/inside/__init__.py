@@ -4,7 +4,7 @@ from cnnlib.inside.deconvnet import RELU_RULES, deconvnet
 from cnnlib.inside.invariance import FeatureDistances, feature_distances, transformed
 from cnnlib.inside.occlusion import OcclusionMap, occlusion_map
 from cnnlib.inside.removal import RemovalCurve, blurred, deletion_curve, insertion_curve
-from cnnlib.inside.saliency import LAYER_METHODS, METHODS, attribute
+from cnnlib.inside.saliency import LAYER_METHODS, METHODS, attribute, completeness_gap
 from cnnlib.inside.sanity import (
     FillComparison,
     occlusion_under_fills,
@@ -24,6 +24,7 @@ __all__ = [
     "TopPatch",
     "attribute",
     "blurred",
+    "completeness_gap",
     "deconvnet",
     "deletion_curve",
     "feature_distances",

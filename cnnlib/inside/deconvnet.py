@@ -24,20 +24,28 @@ The other layers, on the way back:
 - Batch normalisation, at test, is a scale a channel, and stays one. Biases play no part.
 - Local response normalisation is passed over by ``deconvnet``, as the paper's reversal has no layer
   for it. ``gradient`` and ``guided`` differentiate it.
-- Other activations (sigmoid, tanh) pass their gradient.
+- Other activations that only bend (sigmoid, tanh, SiLU, GELU, ELU) pass their gradient. One with a
+  kink that is no rectifier (leaky ReLU, hard-swish, absolute value) has no rule here and is refused
+  where its input lies on both sides of the kink.
+
+What is a ReLU? What computes max(x, 0), or min(max(x, 0), c) as ReLU6 does, however it is written:
+:mod:`cnnlib.inside.rectifiers` finds them. Code that it cannot see into is refused.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.graph import _engine_run_backward
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
+from cnnlib.geometry import whole_number
 from cnnlib.inside.images import check_image
-from cnnlib.inside.layers import resting, run_to
-from cnnlib.inside.patches import in_place
+from cnnlib.inside.layers import differentiable, run_to
+from cnnlib.inside.rectifiers import RectifierWatch, unchanged, way_back
 from cnnlib.trace.call import plain_name
 
 #: What a ReLU sends back: of the signal from above, and where its own input was let through.
@@ -46,8 +54,6 @@ RELU_RULES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "deconvnet": lambda signal, is_open: signal.clamp(min=0),
     "guided": lambda signal, is_open: signal.clamp(min=0) * is_open,
 }
-
-_RECTIFIERS = {"relu": F.relu, "relu6": F.relu6}
 
 
 def deconvnet(
@@ -65,45 +71,106 @@ def deconvnet(
     All other activations of the layer are set to 0. ``channel`` None takes the channel with the
     largest activation, ``position`` None the place (row, column) of the channel's largest, in each
     image on its own. A layer that gives (N, K) has channels and no positions; ``layer=""`` is the
-    network's output. A layer that runs several times is taken as it runs first.
+    network's output. A layer that runs several times is taken as it runs first. Numbers count from
+    0; negative ones are refused.
 
-    ``rule``: with "deconvnet" the signal starts as the activation itself, as in the paper; with
-    "gradient" and "guided" as 1, so that the first is the derivative. ``switches=False``: max pools
-    forget who won, and send a signal in equal parts to all places of the window that lie on the
-    map. The module runs in eval mode and is left as it was.
+    ``rule``: with "deconvnet" the signal starts as the activation itself, as in the paper, and an
+    activation below 0 as 0, so that its map is empty. With "gradient" and "guided" it starts as 1,
+    so that the first is the derivative. ``switches=False``: max pools forget who won, and send a
+    signal in equal parts to all places of the window that lie on the map. (What the network itself
+    does with the places that a pool gives it stays.)
 
-    Raises ``ValueError`` for an image, layer, channel, position or rule that does not fit, and
-    without switches for a max pool with dilation.
+    The image goes to the module's device and number type, and the map comes in these. The module
+    runs in evaluation; it and the image are left as they were.
+
+    Raises ``ValueError`` for an image, layer, channel, position or rule that does not fit, and for
+    a layer from which no signal can be sent back. With the rules "deconvnet" and "guided" also,
+    with the name of the module, where something else than a rectifier has a kink; where scripted
+    code, a ``torch.autograd.Function`` or a choice by the picture's values cannot be followed; and
+    where no rectifier lies on the way back although another activation does. Without switches for
+    a max pool with dilation, and for a maximum other than ``max_pool2d``, adaptive or not.
     """
     check_image(image)
     if rule not in RELU_RULES:
         raise ValueError(f"rule={rule!r}: expected one of {list(RELU_RULES)}")
-    pixels = image.detach().clone().requires_grad_()
-    with resting(module), torch.enable_grad():
-        activations = _run_to(module, layer, pixels, _Reversed(rule, switches))
-        chosen = _choose(activations.detach(), channel, position)
-        start = torch.zeros_like(activations)
-        start[chosen] = activations.detach()[chosen] if rule == "deconvnet" else 1.0
-        (found,) = torch.autograd.grad(activations, pixels, start)
+
+    def start(activations: Tensor) -> Tensor:
+        if activations.dim() not in (2, 4) or len(activations) != len(image):
+            raise _no_maps(layer)
+        chosen = _choose(activations, channel, position)
+        found = torch.zeros_like(activations)
+        found[chosen] = activations[chosen].clamp(min=0) if rule == "deconvnet" else 1.0
+        return found
+
+    with differentiable(module, image, "deconvnet") as (network, pixels):
+        what = f"rule={rule!r}"
+        return send_back(network, pixels, layer, rule, start, what=what, switches=switches)
+
+
+def send_back(
+    network: nn.Module,
+    pixels: Tensor,
+    layer: str,
+    rule: str,
+    start: Callable[[Tensor], Tensor],
+    *,
+    what: str,
+    switches: bool = True,
+    strict: bool = False,
+) -> Tensor:
+    """The signal on the pixels, a leaf, that begins at ``layer`` as ``start(its activations)``.
+
+    ``strict``: no rectifier on the way is an error also where there is no other activation.
+    ``what`` was asked for, in the words of an error.
+    """
+    with ExitStack() as modes:
+        watch = None
+        if rule != "gradient":
+            watch = modes.enter_context(RectifierWatch(network, RELU_RULES[rule]))
+        modes.enter_context(_Replacing(_replacements(rule, switches)))
+        with _response_norms_passed_over(network, rule), watch.names() if watch else ExitStack():
+            out = run_to(network, layer, pixels.clone())  # a first layer may write into its input
+        if not isinstance(out, Tensor) or not out.is_floating_point():
+            raise _no_maps(layer)
+        if not out.requires_grad:
+            raise ValueError(
+                f"layer={layer!r}: no signal can be sent back to the picture, for it has no part "
+                "in the layer, or the network cuts the way (no_grad, detach)"
+            )
+        _check_checkpoints(out)
+        if watch:
+            watch.check(out, what, strict)
+        signal = start(out.detach())
+        try:
+            found = _gradient(out, pixels, signal)
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError as error:
+            raise ValueError(f"layer={layer!r}: torch cannot go back from it: {error}") from error
     return found
 
 
-def _run_to(module: nn.Module, layer: str, pixels: Tensor, way_back: "_Reversed") -> Tensor:
-    """The layer's output, ready for the way back."""
-    hooks = []
-    if way_back.rule == "deconvnet":
-        for part in module.modules():
-            if type(part).__name__ == "LocalResponseNorm":
-                hooks.append(part.register_forward_hook(_pass_over, prepend=True))
-    try:
-        with way_back:
-            out = run_to(module, layer, pixels)
-    finally:
-        for hook in hooks:
-            hook.remove()
-    if not isinstance(out, Tensor) or out.dim() not in (2, 4) or len(out) != len(pixels):
-        raise ValueError(f"layer={layer!r}: expected one that gives (N, C, H, W) or (N, K)")
-    return out
+def _gradient(out: Tensor, pixels: Tensor, signal: Tensor) -> Tensor:
+    """``torch.autograd.grad`` with the modes on, for checkpointed parts run again in it.
+
+    That function itself would step out of them.
+    """
+    (found,) = _engine_run_backward(
+        (out,), (signal,), False, False, (pixels,), False, accumulate_grad=False
+    )
+    return found
+
+
+def _no_maps(layer: str) -> ValueError:
+    return ValueError(f"layer={layer!r}: expected one that gives (N, C, H, W) or (N, K)")
+
+
+def _check_checkpoints(out: Tensor) -> None:
+    if any(node.name().startswith("CheckpointFunction") for node in way_back(out)):
+        raise ValueError(
+            "the network checkpoints with use_reentrant=True, and torch cannot go back to the "
+            "picture through that: use_reentrant=False works"
+        )
 
 
 def _choose(activations: Tensor, channel: Any, position: Any) -> tuple[Tensor, ...]:
@@ -112,10 +179,11 @@ def _choose(activations: Tensor, channel: Any, position: Any) -> tuple[Tensor, .
     images = torch.arange(number, device=activations.device)
     if channel is None:
         channel = activations.flatten(2).amax(2).argmax(1) if grid else activations.argmax(1)
-    elif type(channel) is not int or not 0 <= channel < channels:
-        raise ValueError(f"channel={channel!r}: expected a number from 0 to {channels - 1}")
     else:
-        channel = torch.full_like(images, channel)
+        given = whole_number(channel, "channel")
+        if not 0 <= given < channels:
+            raise ValueError(f"channel={given}: expected a number from 0 to {channels - 1}")
+        channel = torch.full_like(images, given)
     if not grid:
         if position is not None:
             raise ValueError(f"position={position}: the layer's units have no positions")
@@ -123,71 +191,86 @@ def _choose(activations: Tensor, channel: Any, position: Any) -> tuple[Tensor, .
     if position is None:
         place = activations[images, channel].flatten(1).argmax(1)
         return images, channel, place // grid[1], place % grid[1]
-    if len(position) != 2 or not all(
-        type(p) is int and 0 <= p < n for p, n in zip(position, grid, strict=False)
-    ):
+    try:
+        places = [whole_number(p, "position") for p in position]
+    except (TypeError, ValueError):  # TypeError: no sequence
+        places = []
+    if len(places) != 2 or not all(0 <= p < n for p, n in zip(places, grid, strict=True)):
         raise ValueError(f"position={position}: expected (row, column) in {grid[0]}x{grid[1]}")
-    return images, channel, *(torch.full_like(images, p) for p in position)
+    return images, channel, *(torch.full_like(images, p) for p in places)
 
 
-class _Reversed(TorchFunctionMode):
-    """Gives every ReLU of the network, module or function, the backward rule of this name.
+class _Replacing(TorchFunctionMode):
+    """Calls other functions in place of those of these plain names."""
 
-    And every max pool that of an average pool, if there are to be no switches.
-    """
-
-    def __init__(self, rule: str, switches: bool) -> None:
+    def __init__(self, replacements: dict[str, Callable]) -> None:
         super().__init__()
-        self.rule, self.switches = rule, switches
+        self.replacements = replacements
 
     def __torch_function__(
         self, func: Callable, types: Any, args: tuple = (), kwargs: dict | None = None
     ) -> Any:
-        kwargs = kwargs or {}
-        name = plain_name(func)
-        if name == "local_response_norm" and self.rule == "deconvnet":
-            return _pass_over(None, args, func(*args, **kwargs))
-        if name == "max_pool2d" and not self.switches:
-            return _Instead.apply(func(*args, **kwargs), _mean_of_windows(*args, **kwargs))
-        if name not in _RECTIFIERS:
-            return func(*args, **kwargs)
-        x = args[0] if args else kwargs["input"]
-        if in_place(func, args, kwargs):
-            return x.copy_(_Rectify.apply(x.clone(), name, self.rule))
-        return _Rectify.apply(x, name, self.rule)
+        replacement = self.replacements.get(plain_name(func))
+        if replacement is None:
+            return func(*args, **kwargs or {})
+        return replacement(func, *args, **kwargs or {})
 
 
-class _Rectify(torch.autograd.Function):
-    """A ReLU forwards; backwards what the rule says."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, name: str, rule: str) -> Tensor:
-        ctx.rule = rule
-        out = _RECTIFIERS[name](x)
-        ctx.save_for_backward((x > 0) & (out == x))
-        return out
-
-    @staticmethod
-    def backward(ctx: Any, signal: Tensor) -> tuple[Tensor, None, None]:
-        (is_open,) = ctx.saved_tensors
-        return RELU_RULES[ctx.rule](signal, is_open), None, None
+def _replacements(rule: str, switches: bool) -> dict[str, Callable]:
+    found: dict[str, Callable] = {}
+    if rule == "deconvnet":
+        found["local_response_norm"] = lambda norm, input, *args, **kwargs: _Instead.apply(
+            [norm(input, *args, **kwargs).detach()], input
+        )
+    if not switches:
+        found["max_pool2d"] = _spreading(_mean_of_windows)
+        found["adaptive_max_pool2d"] = _spreading(_mean_of_parts)
+        found |= dict.fromkeys(_OTHER_MAXIMA, _refuse_maximum)
+    return found
 
 
-def _pass_over(part: Any, args: tuple, out: Tensor) -> Tensor:
+@contextmanager
+def _response_norms_passed_over(network: nn.Module, rule: str) -> Iterator[None]:
+    hooks = []
+    if rule == "deconvnet":
+        for part in network.modules():
+            if type(part).__name__ in ("LocalResponseNorm", "CrossMapLRN2d"):
+                hooks.append(part.register_forward_hook(_pass_over, prepend=True))
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _pass_over(part: nn.Module, args: tuple, out: Tensor) -> Tensor:
     """The layer's values forwards; backwards, nothing happens."""
-    return args[0] + (out - args[0]).detach()
+    return _Instead.apply([out.detach()], args[0])
 
 
+@unchanged
 class _Instead(torch.autograd.Function):
     """Forwards the first; backwards the signal goes to the second."""
 
     @staticmethod
-    def forward(ctx: Any, values: Tensor, way_back: Tensor) -> Tensor:
-        return values.clone()
+    def forward(ctx: Any, values: list[Tensor], way_back: Tensor) -> Tensor:
+        return values[0]
 
     @staticmethod
     def backward(ctx: Any, signal: Tensor) -> tuple[None, Tensor]:
         return None, signal
+
+
+def _spreading(mean: Callable[..., Tensor]) -> Callable:
+    """A max pool that goes back as this mean does."""
+
+    def pool(maximum: Callable, *args: Any, **kwargs: Any) -> Any:
+        found = maximum(*args, **kwargs)
+        values, *places = found if isinstance(found, tuple) else [found]
+        values = _Instead.apply([values.detach()], mean(*args, **kwargs))
+        return (values, *places) if places else values
+
+    return pool
 
 
 def _mean_of_windows(
@@ -202,4 +285,27 @@ def _mean_of_windows(
     """An average pool with a max pool's arguments. The border's padding does not count."""
     if dilation not in (1, (1, 1), [1, 1]):
         raise ValueError(f"switches=False: a max pool has dilation={dilation}, expected 1")
+    stride = kernel_size if stride in (None, (), []) else stride
     return F.avg_pool2d(input, kernel_size, stride, padding, ceil_mode, count_include_pad=False)
+
+
+def _mean_of_parts(input: Tensor, output_size: Any, return_indices: bool = False) -> Tensor:
+    return F.adaptive_avg_pool2d(input, output_size)
+
+
+_OTHER_MAXIMA = """
+    amax max max_pool1d max_pool3d adaptive_max_pool1d adaptive_max_pool3d fractional_max_pool2d
+    fractional_max_pool3d
+""".split()
+
+
+def _refuse_maximum(maximum: Callable, *args: Any, **kwargs: Any) -> Any:
+    """No maximum over places but the max pools; that of two tensors has no places."""
+    two = len(args) > 1 and isinstance(args[1], Tensor) or "other" in kwargs
+    given = args[0] if args else kwargs["input"]
+    if not two and given.requires_grad:
+        raise ValueError(
+            f"switches=False: the network takes a maximum with {plain_name(maximum)}, expected "
+            "max_pool2d or adaptive_max_pool2d"
+        )
+    return maximum(*args, **kwargs)

@@ -1,8 +1,9 @@
-"""What all that looks inside a network takes: images."""
+"""What all that looks inside a network takes: images, where and as the network computes."""
 
+from itertools import chain
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 
 def check_image(image: Any) -> None:
@@ -12,3 +13,14 @@ def check_image(image: Any) -> None:
         raise ValueError(f"image={given}: expected a tensor of shape (N, C, H, W)")
     if not image.is_floating_point():
         raise ValueError(f"image of {image.dtype}: expected floating point numbers")
+
+
+def beside(module: nn.Module, image: Tensor) -> Tensor:
+    """``image`` on the device and in the number type of the module's first weights.
+
+    A module that has none takes it as it is.
+    """
+    for tensor in chain(module.parameters(), module.buffers()):
+        if tensor.is_floating_point():
+            return image.to(tensor.device, tensor.dtype)
+    return image

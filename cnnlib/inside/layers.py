@@ -1,10 +1,18 @@
 """Find a network's layers, run up to one, and have the network rest while it is looked at."""
 
+import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import chain
 from typing import Any
 
+import torch
 from torch import Tensor, nn
+
+from cnnlib.inside.images import beside
+from cnnlib.trace import evaluating, plain_module
+
+resting = evaluating
 
 
 def named_layer(module: nn.Module, name: str) -> nn.Module:
@@ -47,12 +55,28 @@ class _Reached(Exception):
 
 
 @contextmanager
-def resting(module: nn.Module) -> Iterator[None]:
-    """In eval mode, and back as it was."""
-    training = {part: part.training for part in module.modules()}
-    module.eval()
-    try:
-        yield
-    finally:
-        for part, flag in training.items():
-            part.training = flag
+def differentiable(
+    module: nn.Module, image: Tensor, what: str
+) -> Iterator[tuple[nn.Module, Tensor]]:
+    """A network and pixels, a leaf, from which a signal can be sent back to the pixels.
+
+    ``module`` comes out of its wrappers and is in evaluation. Only the pixels ask for gradients.
+    They are a copy of ``image``, on the network's device and in its number type. Where the caller
+    has switched gradients off, or made tensors in inference mode, it works all the same.
+
+    Raises ``ValueError`` as :func:`cnnlib.trace.plain_module` does; ``what`` is who asks.
+    """
+    network = plain_module(module, what)
+    with torch.inference_mode(False), torch.enable_grad():
+        if any(t.is_inference() for t in chain(network.parameters(), network.buffers())):
+            network = copy.deepcopy(network)  # such tensors are kept out of the way back
+        asking = [weight for weight in network.parameters() if weight.requires_grad]
+        with evaluating(network):
+            try:
+                for weight in asking:
+                    weight.requires_grad_(False)
+                pixels = beside(network, image.detach()).clone().requires_grad_()
+                yield network, pixels
+            finally:
+                for weight in asking:
+                    weight.requires_grad_()

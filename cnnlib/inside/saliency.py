@@ -2,53 +2,106 @@
 
     attribute(network, images, 207, method="grad_cam", layer="features.12")
 
-All are captum's, so that what the book shows is what readers get from the usual tool. How the
-gradient methods hang together is in :mod:`cnnlib.inside.deconvnet`.
+Saliency, input times gradient and integrated gradients are captum's. The two methods with a rule of
+their own for ReLUs are this book's (:mod:`cnnlib.inside.deconvnet`): captum's see no ReLU that is a
+function, and no ReLU6. Where a network's ReLUs are all ``nn.ReLU``, the maps are the same, and so
+are those of Grad-CAM.
 """
 
-import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from captum.attr import (
-    Deconvolution,
-    GuidedBackprop,
-    GuidedGradCam,
-    InputXGradient,
-    IntegratedGradients,
-    LayerAttribution,
-    LayerGradCam,
-    Saliency,
-)
+from captum.attr import InputXGradient, IntegratedGradients, Saliency
 from torch import Tensor, nn
+from torch.nn import functional as F
 
+from cnnlib.geometry import whole_number
+from cnnlib.inside.deconvnet import send_back
 from cnnlib.inside.images import check_image
-from cnnlib.inside.layers import named_layer, resting
+from cnnlib.inside.layers import differentiable, named_layer
+
+#: Integrated gradients take so many steps if not told otherwise.
+STEPS = 50
 
 
-def _grad_cam(module: nn.Module, layer: nn.Module, image: Tensor, target: Any) -> Tensor:
+def _saliency(network: nn.Module, pixels: Tensor, target: Tensor) -> Tensor:
+    return Saliency(_forward(network)).attribute(pixels, target=target)
+
+
+def _input_x_gradient(network: nn.Module, pixels: Tensor, target: Tensor) -> Tensor:
+    return InputXGradient(_forward(network)).attribute(pixels, target=target)
+
+
+def _integrated_gradients(
+    network: nn.Module, pixels: Tensor, target: Tensor, baseline: Tensor, steps: int
+) -> Tensor:
+    return IntegratedGradients(_forward(network)).attribute(
+        pixels, baseline, target=target, n_steps=steps, internal_batch_size=max(8, len(pixels))
+    )
+
+
+def _by_rule(method: str, rule: str) -> Callable[[nn.Module, Tensor, Tensor], Tensor]:
+    def found(network: nn.Module, pixels: Tensor, target: Tensor) -> Tensor:
+        def start(outputs: Tensor) -> Tensor:
+            return F.one_hot(target, outputs.shape[1]).to(outputs.dtype)
+
+        what = f"method={method!r}"
+        return send_back(network, pixels, "", rule, start, what=what, strict=True)
+
+    return found
+
+
+def _forward(network: nn.Module) -> Callable[[Tensor], Tensor]:
+    return lambda pixels: network(pixels.clone())  # a first layer may write into its input
+
+
+def _grad_cam(network: nn.Module, layer: nn.Module, pixels: Tensor, target: Tensor) -> Tensor:
     """On the layer's grid, negative parts left out, then resampled to the image's size."""
-    found = LayerGradCam(module, layer).attribute(image, target=target, relu_attributions=True)
-    found = LayerAttribution.interpolate(found, tuple(image.shape[2:]), "bilinear")
-    return found.expand(image.shape).clone()
+    maps: list[Tensor] = []
+
+    def keep(part: nn.Module, args: tuple, out: Any) -> Any:
+        if maps:  # it runs again: the first run counts
+            return out
+        if not isinstance(out, Tensor) or out.dim() != 4 or len(out) != len(pixels):
+            raise ValueError("layer: Grad-CAM expects one that gives maps, (N, C, H, W)")
+        maps.append(out)
+        return out.clone()  # a layer behind may write into it
+
+    hook = layer.register_forward_hook(keep)
+    try:
+        outputs = network(pixels.clone())
+    finally:
+        hook.remove()
+    if not maps or not maps[0].requires_grad:
+        raise ValueError("layer: Grad-CAM expects one through which the picture's signal runs")
+    score = outputs.gather(1, target[:, None]).sum()
+    (slopes,) = torch.autograd.grad(score, maps[0], allow_unused=True)
+    if slopes is None:
+        raise ValueError("layer: Grad-CAM expects one on which the outputs depend")
+    found = (slopes.mean((2, 3), keepdim=True) * maps[0].detach()).sum(1, keepdim=True).relu()
+    found = F.interpolate(found, pixels.shape[2:], mode="bilinear", align_corners=False)
+    return found.expand(pixels.shape).clone()
 
 
-def _guided_grad_cam(module: nn.Module, layer: nn.Module, image: Tensor, target: Any) -> Tensor:
-    return GuidedGradCam(module, layer).attribute(image, target=target, interpolate_mode="bilinear")
+def _guided_grad_cam(
+    network: nn.Module, layer: nn.Module, pixels: Tensor, target: Tensor
+) -> Tensor:
+    guided = _by_rule("guided_grad_cam", "guided")(network, pixels, target)
+    return _grad_cam(network, layer, pixels, target) * guided
 
 
-#: Methods that look at the whole network: name -> captum's class and options.
-METHODS: dict[str, tuple[type, dict[str, Any]]] = {
-    "saliency": (Saliency, {}),
-    "deconvolution": (Deconvolution, {}),
-    "guided_backprop": (GuidedBackprop, {}),
-    "input_x_gradient": (InputXGradient, {}),
-    "integrated_gradients": (IntegratedGradients, {"n_steps": 50, "internal_batch_size": 8}),
+#: Methods that look at the whole network.
+METHODS: dict[str, Callable[..., Tensor]] = {
+    "saliency": _saliency,
+    "deconvolution": _by_rule("deconvolution", "deconvnet"),
+    "guided_backprop": _by_rule("guided_backprop", "guided"),
+    "input_x_gradient": _input_x_gradient,
+    "integrated_gradients": _integrated_gradients,
 }
 
 #: Methods that look at a layer with maps.
-LAYER_METHODS: dict[str, Callable[[nn.Module, nn.Module, Tensor, Any], Tensor]] = {
+LAYER_METHODS: dict[str, Callable[[nn.Module, nn.Module, Tensor, Tensor], Tensor]] = {
     "grad_cam": _grad_cam,
     "guided_grad_cam": _guided_grad_cam,
 }
@@ -60,23 +113,32 @@ def attribute(
     target: int | Sequence[int] | Tensor,
     method: str = "saliency",
     layer: str | None = None,
+    *,
+    baseline: float | Sequence[float] | Tensor | None = None,
+    steps: int | None = None,
 ) -> Tensor:
     """How much each pixel of ``image`` counts for the output ``target``. (N, C, H, W) in and out.
 
-    ``target`` is an output's number, one for all images or one each. ``method``:
+    ``target`` is an output's number, from 0, one for all images or one each. ``method``:
 
     - "saliency": the gradient's size (Simonyan et al. 2014).
     - "deconvolution", "guided_backprop": the gradient with another ReLU rule (Zeiler & Fergus 2014;
-      Springenberg et al. 2015). Only ReLUs that are modules are seen.
+      Springenberg et al. 2015). The signal starts as 1. What counts as a ReLU, and what is refused,
+      is said in :func:`cnnlib.inside.deconvnet`. A network without any is refused too.
     - "input_x_gradient": the gradient times the pixel.
-    - "integrated_gradients": the mean gradient on the way from black (zeros), times the pixel
-      (Sundararajan et al. 2017), in 50 steps. Its sum is the output's change along the way.
+    - "integrated_gradients": the mean gradient on the way from ``baseline`` to the image, times
+      their difference (Sundararajan et al. 2017), in so many ``steps`` (None: 50) by captum's
+      default, Gauss-Legendre. ``baseline`` is a number, one for each channel, or an image or one
+      each; None is zeros, which is the mean colour where the network expects that taken off. The
+      map adds up to the output's change along the way, but for :func:`completeness_gap`.
     - "grad_cam": the maps of ``layer``, weighted by their mean gradients (Selvaraju et al. 2017),
       in the image's size and the same in all channels. "guided_grad_cam": times guided
-      backpropagation.
+      backpropagation. A layer that runs several times is taken as it runs first.
 
-    The module runs in eval mode and is left as it was. Raises ``ValueError`` for an image, target,
-    method or layer that does not fit, and for a layer where none is used or none where one is.
+    The image goes to the module's device and number type, and the map comes in these. The module
+    runs in evaluation; it and the image are left as they were. Raises ``ValueError`` for an image,
+    target, method, layer, baseline or number of steps that does not fit, for a layer, baseline or
+    steps where none are used, and for a layer where one is missing.
     """
     check_image(image)
     if method not in METHODS and method not in LAYER_METHODS:
@@ -84,34 +146,93 @@ def attribute(
     if (layer is not None) != (method in LAYER_METHODS):
         wanted = "a layer's name" if method in LAYER_METHODS else "None"
         raise ValueError(f"layer={layer!r}: method {method!r} expects {wanted}")
-    inner = None if layer is None else named_layer(module, layer)
-    with resting(module), torch.enable_grad(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # captum says that it sets hooks, and takes them away
-        numbers = target_numbers(module, image, target)
-        pixels = image.detach().clone().requires_grad_()
-        if method in LAYER_METHODS:
-            found = LAYER_METHODS[method](module, inner, pixels, numbers)
+    integrates = method == "integrated_gradients"
+    for name, given in (("baseline", baseline), ("steps", steps)):
+        if given is not None and not integrates:
+            raise ValueError(
+                f"{name}={given!r}: only 'integrated_gradients' has it, not {method!r}"
+            )
+    number = STEPS if steps is None else whole_number(steps, "steps", least=1)
+    with differentiable(module, image, "attribute") as (network, pixels):
+        numbers = target_numbers(network, pixels, target)
+        if integrates:
+            begin = _baseline(pixels, baseline)
+            found = _integrated_gradients(network, pixels, numbers, begin, number)
+        elif method in METHODS:
+            found = METHODS[method](network, pixels, numbers)
         else:
-            kind, options = METHODS[method]
-            found = kind(module).attribute(pixels, target=numbers, **options)
+            found = LAYER_METHODS[method](network, named_layer(network, layer), pixels, numbers)
     return found.detach()
+
+
+def completeness_gap(
+    module: nn.Module,
+    image: Tensor,
+    target: int | Sequence[int] | Tensor,
+    attribution: Tensor,
+    *,
+    baseline: float | Sequence[float] | Tensor | None = None,
+) -> Tensor:
+    """(N,): each map's sum less the change of its output from ``baseline`` to ``image``.
+
+    Integrated gradients would have 0 if they took infinitely many steps. ``attribution`` is what
+    :func:`attribute` gave for the same arguments, (N, C, H, W).
+
+    Raises ``ValueError`` for an image, target or baseline that does not fit, and for an attribution
+    of another shape than the image.
+    """
+    check_image(image)
+    if attribution.shape != image.shape:
+        raise ValueError(
+            f"attribution={tuple(attribution.shape)}: expected the image's {tuple(image.shape)}"
+        )
+    with differentiable(module, image, "completeness_gap") as (network, pixels), torch.no_grad():
+        numbers = target_numbers(network, pixels, target)[:, None]
+        begin = _baseline(pixels, baseline)
+        scores = [network(x.clone()).gather(1, numbers)[:, 0] for x in (pixels, begin)]
+        return attribution.to(pixels).sum((1, 2, 3)) - (scores[0] - scores[1])
+
+
+def _baseline(pixels: Tensor, given: Any) -> Tensor:
+    """Where the way to each picture begins, (N, C, H, W)."""
+    if given is None:
+        return torch.zeros_like(pixels)
+    try:
+        found = torch.as_tensor(given).detach().to(pixels.device, pixels.dtype)
+        if found.dim() == 1:
+            if len(found) != pixels.shape[1]:
+                raise ValueError
+            found = found.view(-1, 1, 1)
+        if found.dim() not in (0, 3, 4) or not found.isfinite().all():
+            raise ValueError
+        return found.expand(pixels.shape).clone()
+    except (TypeError, ValueError, RuntimeError):
+        shown = tuple(given.shape) if isinstance(given, Tensor) and given.dim() else repr(given)
+        raise ValueError(
+            f"baseline={shown}: expected a finite number, one for each of {pixels.shape[1]} "
+            f"channels, or pixels that fit {tuple(pixels.shape)}"
+        ) from None
 
 
 def target_numbers(module: nn.Module, image: Tensor, target: Any) -> Tensor:
     """One output number for each image."""
     with torch.no_grad():
-        outputs = module(image[:1])
+        outputs = module(image[:1].clone())
     if not isinstance(outputs, Tensor) or outputs.dim() != 2:
         raise ValueError("module: expected a network that gives a tensor (N, outputs)")
-    given = target.tolist() if isinstance(target, Tensor) else target
-    given = [given] * len(image) if isinstance(given, int) else given
-    if (
-        not isinstance(given, Sequence)
-        or len(given) != len(image)
-        or not all(type(n) is int and 0 <= n < outputs.shape[1] for n in given)
-    ):
+    count = outputs.shape[1]
+    try:
+        if isinstance(target, str | bytes | dict):
+            raise TypeError
+        one_each = bool(getattr(target, "shape", ())) or isinstance(target, Sequence)
+        given = list(target) if one_each else [target] * len(image)
+        numbers = [whole_number(number, "target") for number in given]
+        fits = len(numbers) == len(image) and all(0 <= number < count for number in numbers)
+    except (TypeError, ValueError):
+        fits = False
+    if not fits:
         raise ValueError(
-            f"target={target!r}: expected a number below {outputs.shape[1]}, or one for each of "
+            f"target={target!r}: expected a number from 0 to {count - 1}, or one for each of "
             f"{len(image)} images"
         )
-    return torch.tensor(list(given), device=image.device)
+    return torch.tensor(numbers, device=image.device)
