@@ -16,6 +16,7 @@ from cnnlib.experiments import (
     LOGS,
     Arm,
     RunLog,
+    best_rates,
     bracket,
     compare_right,
     compare_shares,
@@ -763,6 +764,37 @@ def test_plateau_is_the_change_of_the_last_third():
     assert plateau(a_log("A", 1, 0.3, log=tuple(seldom))).test is None
     with pytest.raises(ValueError, match="2 epochs, expected 3 or more"):
         plateau(a_log("A", 1, 0.3, log=entries[:2]))
+
+
+def test_rate_is_chosen_by_the_first_seed_and_told_by_the_others():
+    logs = [
+        a_log("means_rate0.01", 1, 0.7),
+        a_log("means_rate0.03", 1, 0.8),
+        a_log("means_rate0.1", 1, 0.0, measured={"diverged_in_epoch": 1}),
+        a_log("means_rate0.03", 2, 0.75),
+        a_log("means_rate0.03", 3, 0.77),
+    ]
+    found = best_rates(logs)["means"]
+    assert (found.rate, [run.accuracy for run in found.runs]) == (0.03, [0.75, 0.77])
+    assert found.bracket.sound and found.bracket.censored == (0.1,)
+    assert "| means | 1,234,567 | 37.5 % (37.5, 37.5) | 24.0 % (25.0, 23.0) |" in results_table(
+        found.runs
+    )
+    with pytest.raises(ValueError, match="seed 1 alone ran at its best rate 0.03"):
+        best_rates(logs[:3])
+    with pytest.raises(ValueError, match="'A': expected a name that ends in _rateNUMBER"):
+        best_rates([a_log("A", 1, 0.5)])
+
+
+def test_run_without_dropped_blocks_is_the_residual_networks_run():
+    """One run under two names: no second seed of anything."""
+    one = {log.arm: log for log in load_experiment("degradation")}["residual56"]
+    other = {log.arm: log for log in load_experiment("stochastic_depth")}["constant"]
+
+    def results(log):
+        return [{k: v for k, v in entry.items() if k != "seconds"} for entry in log.log]
+
+    assert results(one) == results(other)
 
 
 def a_search(arm: str, seed: int, **steps: int | None) -> RunLog:

@@ -13,6 +13,7 @@ from cnnlib.experiments.tables import conditions, results_table, steps_table
 from cnnlib.experiments.yardstick import (
     Interval,
     Sample,
+    best_rates,
     bracket,
     compare_right,
     compare_runs,
@@ -36,6 +37,7 @@ __all__ = [
     "Interval",
     "RunLog",
     "Sample",
+    "best_rates",
     "bracket",
     "compare_right",
     "compare_runs",

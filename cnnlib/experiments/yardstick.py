@@ -9,7 +9,7 @@ make the first part smaller, more test images the second, and neither makes up f
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -319,6 +319,45 @@ def plateau(log: RunLog) -> Plateau:
         test = start["test_accuracy"] - end["test_accuracy"]
     training = start["train_accuracy"] - end["train_accuracy"]
     return Plateau(training, test, end["epoch"] - start["epoch"])
+
+
+# --- Rates: chosen by some seeds, told by the others ----------------------------------------------
+
+
+class BestRate(NamedTuple):
+    """An arm's best rate, chosen by seed 1 alone, and the runs of the other seeds at that rate."""
+
+    rate: float
+    runs: tuple[RunLog, ...]
+    bracket: Bracket
+
+
+def best_rates(logs: Sequence[RunLog]) -> dict[str, BestRate]:
+    """For arms named KIND_rateNUMBER: each kind's best rate by accuracy, and its runs there.
+
+    A best of many flatters itself. So seed 1, which ran at every rate, chooses, and the other
+    seeds, which had no say in the choice, are what is reported. Their ``arm`` is the kind alone, so
+    that :func:`cnnlib.experiments.results_table` takes them. Raises ``ValueError`` for an arm
+    without a rate in its name, and a kind whose best rate has no other seeds.
+    """
+    found: dict[str, dict[float, list[RunLog]]] = {}
+    for log in logs:
+        kind, mark, rate = log.arm.rpartition("_rate")
+        if not mark:
+            raise ValueError(f"arm {log.arm!r}: expected a name that ends in _rateNUMBER")
+        found.setdefault(kind, {}).setdefault(float(rate), []).append(log)
+    best = {}
+    for kind, rates in found.items():
+        first = {
+            rate: [None if diverged([run]) else run.accuracy for run in runs if run.seed == 1]
+            for rate, runs in rates.items()
+        }
+        chosen = bracket(first, largest=True)
+        others = tuple(replace(run, arm=kind) for run in rates[chosen.best] if run.seed != 1)
+        if not others:
+            raise ValueError(f"{kind}: seed 1 alone ran at its best rate {chosen.best}")
+        best[kind] = BestRate(chosen.best, others, chosen)
+    return best
 
 
 # --- Steps until a target ------------------------------------------------------------------------
