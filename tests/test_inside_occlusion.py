@@ -3,6 +3,7 @@
 import math
 from itertools import product
 
+import numpy as np
 import pytest
 import torch
 from captum.attr import Occlusion
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cnnlib.geometry import Window, output_range, output_size
-from cnnlib.inside import occlusion_map, patches
+from cnnlib.inside import occlusion, occlusion_map, patches
 from cnnlib.layers.local_response_norm import LocalResponseNorm
 from cnnlib.models import NETWORKS
 
@@ -139,16 +140,11 @@ def test_fill_may_be_one_number_a_channel():
     assert found.attribution[0, 0, 1, 1].isnan()
 
 
-@torch.jit.script
-def doubled(x: Tensor) -> Tensor:
-    return x * 2
-
-
-class Compiled(nn.Module):
-    """Computes past torch's functions, where a patch is not seen."""
+class Hidden(nn.Module):
+    """Computes past torch's Python functions, where a patch is not seen."""
 
     def forward(self, x):
-        return doubled(x).sum((2, 3))
+        return torch.vmap(lambda picture: 2 * picture)(x).sum((2, 3))
 
 
 class Writing(nn.Module):
@@ -158,23 +154,188 @@ class Writing(nn.Module):
         return x.sum((2, 3))
 
 
-@pytest.mark.parametrize("network", [Compiled(), Writing()])
-def test_what_patches_cannot_follow_runs_on_full_pictures(network):
+@pytest.mark.parametrize(
+    "network, why", [(Hidden(), "past torch's Python functions"), (Writing(), "setitem writes")]
+)
+def test_what_patches_cannot_follow_runs_on_full_pictures(network, why):
     image = torch.rand(1, 2, 9, 11)
     options = {"size": 2, "stride": 1}
     found = occlusion_map(network, image, 1, **options)
+    assert found.method == "full" and why in found.reason and why in repr(found)
     expected = occlusion_map(network, image, 1, method="full", **options)
+    assert (expected.method, expected.reason) == ("full", "as asked")
     assert torch.equal(found.scores, expected.scores)
-    with pytest.raises(ValueError, match="method='patches'"):
+    with pytest.raises(ValueError, match=f"method='patches': .*{why}"):
         occlusion_map(network, image, 1, method="patches", **options)
+
+
+class Broken(nn.Module):
+    """Has an error of its own where something is covered."""
+
+    def forward(self, x):
+        return x.sum((2, 3)) if type(x) is Tensor and (x != 0).all() else x.no_such_thing
+
+
+def test_an_error_of_the_network_is_no_reason_to_fall_back():
+    with pytest.raises(AttributeError, match="no_such_thing"):
+        occlusion_map(Broken(), torch.rand(1, 2, 9, 11) + 1, 1, size=2, stride=1)
+
+
+class Posing(nn.Module):
+    """Another network where it meets a patch: all that is computed from patches is wrong."""
+
+    def forward(self, x):
+        return x.sum((2, 3)) * (1 if type(x) is Tensor else self.factor)
+
+
+@pytest.mark.parametrize("factor", [2.0, 1.001])
+def test_a_place_of_each_block_is_checked(factor):
+    network, image = Posing(), torch.rand(1, 2, 9, 11)
+    network.factor = factor
+    found = occlusion_map(network, image, 1, size=2, stride=1)
+    assert found.method == "full" and "they differ from the full picture" in found.reason
+    expected = occlusion_map(network, image, 1, size=2, stride=1, method="full")
+    assert torch.equal(found.scores, expected.scores)
+    with pytest.raises(
+        ValueError, match=r"method='patches': at place \(0, 0\) of image 0 they dif"
+    ):
+        occlusion_map(network, image, 1, size=2, stride=1, method="patches")
+
+
+class PosingAt(nn.Module):
+    """Another network where it meets a certain block of patches."""
+
+    def __init__(self, block: int) -> None:
+        super().__init__()
+        self.block, self.runs = block, 0
+
+    def forward(self, x):
+        if type(x) is Tensor:
+            return x.sum((2, 3))
+        self.runs += 1
+        return x.sum((2, 3)) * (2 if self.runs == self.block else 1)
+
+
+@pytest.mark.parametrize("block", [1, 4])
+def test_the_last_block_is_checked_as_the_first(block):
+    options = {"size": 2, "stride": 1, "method": "patches"}  # 8 x 10 places: 2 x 2 blocks
+    with pytest.raises(ValueError, match="differ from the full picture"):
+        occlusion_map(PosingAt(block), torch.rand(1, 2, 9, 11), 1, **options)
+    occlusion_map(PosingAt(5), torch.rand(1, 2, 9, 11), 1, **options)
+
+
+def test_all_parts_of_blocks_have_their_turn_in_checks():
+    seen = []
+
+    class Watching(nn.Module):
+        def forward(self, x):
+            if type(x) is Tensor and len(x) == 1 and (x == 0).any():
+                seen.append(tuple(np.argwhere(np.asarray(x)[0, 0] == 0)[0]))
+            return x.sum((2, 3))
+
+    image = torch.rand(1, 1, 32, 32) + 1
+    occlusion_map(Watching(), image, 0, size=1, stride=1, method="patches")
+    assert len(seen) == len(set(seen)) == 16
+    assert len({(row % 8, column % 8) for row, column in seen}) == 16
+
+
+def test_full_pictures_where_they_are_quicker(monkeypatch):
+    network, image = Branched(1).eval(), torch.randn(1, 2, 13, 17)
+    expected = occlusion_map(network, image, 0, size=4, stride=1, method="full")
+    for slow, method, reason in (
+        (0.0, "patches", "quicker than full pictures"),
+        (9.0, "both", "full pictures were quicker than patches"),
+    ):
+        monkeypatch.setattr(occlusion.Scan, "_slower", lambda self, costs, slow=slow: slow > 1)
+        found = occlusion_map(network, image, 0, size=4, stride=1)
+        assert (found.method, found.reason) == (method, reason)
+        assert same(found.scores, expected.scores)
+
+
+def test_one_place_alone_runs_on_the_full_picture():
+    network, image = Branched(1).eval(), torch.randn(1, 2, 13, 17)
+    found = occlusion_map(network, image, 0, size=(13, 17), stride=9, method="patches")
+    assert (found.method, found.reason) == ("full", "there is only one place")
+    with torch.no_grad():
+        assert same(found.outputs[0, 0], network(torch.zeros_like(image)))
+
+
+def test_outputs_are_kept_where_they_are_small_or_asked_for(monkeypatch):
+    network, image = Branched(1).eval(), torch.randn(1, 2, 13, 17)
+    options = {"size": 4, "stride": 3, "method": "full"}
+    kept = occlusion_map(network, image, 0, **options)
+    assert kept.outputs.shape == (1, 4, 6, 5)  # the last cover sticks out on both axes
+    with pytest.raises(ValueError, match=r"outputs: not kept, .*outputs=True"):
+        _ = occlusion_map(network, image, 0, **options, outputs=False).outputs
+    monkeypatch.setattr(occlusion, "KEPT", kept.outputs.nbytes - 1)
+    left_out = occlusion_map(network, image, 0, **options)
+    with pytest.raises(ValueError, match="outputs: not kept"):
+        _ = left_out.outputs
+    assert torch.equal(left_out.scores, kept.scores)
+    asked = occlusion_map(network, image, 0, **options, outputs=True)
+    assert torch.equal(asked.outputs, kept.outputs)
+
+
+def test_whole_numbers_may_be_numpys_or_tensors():
+    network, image = Branched(1).eval(), torch.randn(2, 2, 13, 17)
+    expected = occlusion_map(network, image, [2, 1], size=(4, 3), stride=3, method="full")
+    for target in (np.array([2, 1]), torch.tensor([2, 1]), [np.int64(2), torch.tensor(1)]):
+        found = occlusion_map(
+            network,
+            image,
+            target,
+            size=np.array([4, 3]),
+            stride=np.int64(3),
+            fill=np.zeros(2),
+            method="full",
+        )
+        assert torch.equal(found.scores, expected.scores)
+    for one in (np.int64(2), torch.tensor(2), np.array([2]), np.array(2), (2,)):
+        found = occlusion_map(network, image[:1], one, size=4, stride=3, method="full")
+        assert torch.equal(found.clean_scores, expected.clean_scores[:1])
+
+
+def test_the_image_follows_the_network_and_is_left_as_it_was():
+    network = nn.Sequential(nn.ReLU(inplace=True), nn.Conv2d(1, 2, 3), nn.Flatten())
+    network = nn.Sequential(network, nn.Linear(2 * 7 * 5, 3)).double()
+    image = torch.randn(1, 1, 9, 7)
+    kept = image.clone()
+    for method in ("patches", "full"):
+        found = occlusion_map(network, image, 0, size=3, stride=2, method=method)
+        assert found.scores.dtype == torch.float64
+        assert torch.equal(image, kept)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no second device")
+def test_the_image_follows_the_network_to_its_device():
+    network, image = Branched(1).eval(), torch.randn(1, 2, 13, 17)
+    expected = occlusion_map(network, image, 0, size=4, stride=3)
+    for method in ("patches", "full", "auto"):
+        found = occlusion_map(network.cuda(), image, 0, size=4, stride=3, method=method)
+        assert found.scores.device.type == "cuda"
+        assert same(found.scores.cpu(), expected.scores, 5e-3)
+
+
+def test_wrapped_networks_are_unwrapped_and_inference_mode_is_no_hindrance():
+    network, image = Branched(1).eval(), torch.randn(1, 2, 13, 17)
+    expected = occlusion_map(network, image, 0, size=4, stride=3, layer="norm")
+    with torch.inference_mode():
+        found = occlusion_map(
+            nn.DataParallel(network), image.clone(), 0, size=4, stride=3, layer="norm"
+        )
+    assert same(found.scores, expected.scores)
+    assert same(found.activity, expected.activity)
 
 
 def test_crowded_blocks_are_halved(monkeypatch):
     network, image = Branched(1).eval(), torch.randn(1, 2, 13, 17)
     options = {"size": 4, "stride": 1, "method": "patches"}
     expected = occlusion_map(network, image, 0, **options)
-    monkeypatch.setattr(patches, "ROOM", 10_000)
-    assert same(occlusion_map(network, image, 0, **options).scores, expected.scores)
+    for room in (10_000, 30):  # for a few places, and for less than two
+        monkeypatch.setattr(patches, "ROOM", room)
+        found = occlusion_map(network, image, 0, **options)
+        assert same(found.scores, expected.scores)
+        assert found.method == ("patches" if room > 30 else "both")
 
 
 def test_module_is_left_as_it_was():
@@ -210,6 +371,12 @@ def test_reached_is_the_projective_field(size):
         ({"stride": (1, 2, 3)}, r"stride=\(1, 2, 3\)"),
         ({"fill": (1.0, 2.0)}, r"fill=\(1.0, 2.0\)"),
         ({"target": 9}, "target=9"),
+        ({"target": -1}, "target=-1: expected 0 or more"),
+        ({"target": True}, "target=True"),
+        ({"target": 1.0}, "target=1.0"),
+        ({"target": (1, 0)}, r"target=\(1, 0\)"),
+        ({"size": np.array([2, 2, 2])}, "size=array"),
+        ({"stride": 2.0}, "stride=2.0"),
         ({"target": None}, "target=None"),
         ({"target": [1, 2, 3]}, r"target=\[1, 2, 3\]"),
         ({"target": "cat"}, "target='cat'"),
@@ -224,3 +391,33 @@ def test_wrong_arguments_are_named(change, message):
     arguments = {"image": torch.rand(1, 3, 8, 8), "target": 0, "size": 2, "stride": 2}
     with pytest.raises(ValueError, match=message):
         occlusion_map(network, **(arguments | change))
+
+
+class Pair(nn.Module):
+    def forward(self, first, second):
+        return (first - second).sum((2, 3))
+
+
+class Keyword(nn.Module):
+    def forward(self, *, image):
+        return image.sum((2, 3))
+
+
+class Two(nn.Module):
+    def forward(self, x):
+        return x.sum((2, 3)), x.mean((2, 3))
+
+
+@pytest.mark.parametrize(
+    "network, message",
+    [
+        (Pair(), r"occlusion_map: Pair.forward takes \(first, second\)"),
+        (Keyword(), r"occlusion_map: Keyword.forward takes \(\*, image\)"),
+        (Two(), "the network gives no tensor"),
+        (torch.jit.script(nn.Conv2d(3, 2, 3)), "occlusion_map: .* scripted"),
+        (nn.Conv2d, "occlusion_map: Conv2d is a class"),
+    ],
+)
+def test_networks_that_do_not_fit_are_refused(network, message):
+    with pytest.raises(ValueError, match=message):
+        occlusion_map(network, torch.rand(1, 3, 8, 8), 0, size=2, stride=2)

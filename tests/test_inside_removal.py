@@ -1,10 +1,13 @@
 """Insertion and deletion: a net whose curve can be written out."""
 
 import math
+from queue import SimpleQueue
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from cnnlib.inside.removal import ORDERS, blurred, deletion_curve, insertion_curve
 
@@ -66,11 +69,16 @@ class Seen(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.batches: list[Tensor] = []
+        self.queue: SimpleQueue = SimpleQueue()  # lists of a network are put back afterwards
 
     def forward(self, x: Tensor) -> Tensor:
-        self.batches.append(x.clone())
+        self.queue.put(x.clone())
         return x.mean((2, 3))[:, :2]
+
+    def batches(self, least: int) -> list[Tensor]:
+        """Those of so many pictures at least; a few are shown alone or in twos, to be checked."""
+        shown = [self.queue.get() for _ in range(self.queue.qsize())]
+        return [batch for batch in shown if len(batch) >= least]
 
 
 def test_blocks_that_do_not_divide_go_by_their_mean_and_count_their_pixels():
@@ -78,13 +86,14 @@ def test_blocks_that_do_not_divide_go_by_their_mean_and_count_their_pixels():
     image = torch.ones(1, 2, 3, 5)
     values = torch.tensor([[1.0, 1, 5, 5, 9], [1, 1, 5, 5, 9], [4, 4, 8, 8, 2]]).view(1, 1, 3, 5)
     net = Seen()
-    found = deletion_curve(net, image, 1, values, size=2, batch_size=3)
+    found = deletion_curve(net, image, 1, values, size=2, batch_size=6)
     sizes = [2, 2, 4, 2, 1, 4]  # 9 8 5 4 2 1
     gone = torch.tensor([0, *sizes]).cumsum(0) / 15
     assert torch.allclose(found.shares[0], gone)
-    shown = torch.cat(net.batches[-3:])
+    whole, last = net.batches(1)[-3::2]  # between them one picture alone
+    shown = torch.cat([whole, last])
     assert torch.allclose(shown[:, 0].mean((1, 2)), 1 - gone)
-    assert [len(batch) for batch in net.batches[-3:]] == [3, 3, 1]
+    assert (len(whole), len(last)) == (6, 1)
     assert shown[1, 0].tolist() == [[1, 1, 1, 1, 0], [1, 1, 1, 1, 0], [1, 1, 1, 1, 1]]
     assert shown[2, 0, 2].tolist() == [1, 1, 0, 0, 1]
 
@@ -116,7 +125,7 @@ def test_random_order_and_ties_are_drawn_by_lot():
     def order_of(values: Tensor, order: str, seed: int) -> list[int]:
         net = Seen()
         deletion_curve(net, image + 1, 0, values, steps=64, order=order, seed=seed, batch_size=99)
-        shown = net.batches[-1][:, 0].flatten(1)
+        shown = net.batches(65)[-1][:, 0].flatten(1)
         return [(a != b).nonzero().item() for a, b in zip(shown, shown[1:], strict=False)]
 
     falling = -torch.arange(64.0).view(1, 1, 8, 8)
@@ -156,6 +165,7 @@ def test_blurred():
     [
         ({"image": IMAGE[0]}, r"image=\(2, 2, 2\)"),
         ({"target": 2}, "target=2"),
+        ({"target": -1}, "target=-1"),
         ({"attribution": torch.rand(1, 1, 3, 2)}, r"attribution=\(1, 1, 3, 2\)"),
         ({"attribution": MAP * math.nan}, "attribution: expected finite"),
         ({"size": 0}, "size=0"),
@@ -176,3 +186,58 @@ def test_wrong_arguments_are_named(change, message):
 def test_wrong_blur_is_named(image, sigma):
     with pytest.raises(ValueError, match="sigma=|image="):
         blurred(image, sigma)
+
+
+class Pair(nn.Module):
+    def forward(self, first: Tensor, second: Tensor) -> Tensor:
+        return (first - second).mean((2, 3))
+
+
+class CompanyMatters(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x.mean((2, 3)) / x.max()
+
+
+class ManyMatter(nn.Module):
+    """Sees that more than two pictures came."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.mean((2, 3)) * (1 if len(x) < 3 else 2)
+
+
+class Chance(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return F.dropout(x, 0.5, training=True).mean((2, 3))
+
+
+@pytest.mark.parametrize(
+    "net, message",
+    [
+        (Pair(), r"curve: Pair.forward takes \(first"),
+        (CompanyMatters(), "what else is in the batch"),
+        (ManyMatter(), "what else is in the batch"),
+        (Chance(), "random numbers"),
+        (torch.jit.trace(network(), IMAGE), "traced"),
+    ],
+)
+def test_networks_that_cannot_be_asked_are_refused(net, message):
+    for curve in (deletion_curve, insertion_curve):
+        with pytest.raises(ValueError, match=message):
+            curve(net, IMAGE, 0, MAP)
+
+
+def test_whole_numbers_may_be_numpys_and_the_image_follows_the_network():
+    two = np.int64(2)
+    found = deletion_curve(
+        network().double(), IMAGE, np.int64(1), MAP, size=two, steps=two, batch_size=two
+    )
+    assert found.probability.dtype == torch.float64
+    expected = deletion_curve(network(), IMAGE, 1, MAP, size=2, steps=2, batch_size=2)
+    assert torch.allclose(found.probability.float(), expected.probability)
+
+
+def test_a_network_that_writes_into_its_input_leaves_the_image():
+    net, image = nn.Sequential(nn.ReLU(inplace=True), network()), IMAGE.clone()
+    found = deletion_curve(net, image, 0, MAP)
+    assert torch.equal(image, IMAGE)
+    assert found.probability[0, 0].item() == pytest.approx(sigmoid(7))  # 1 + 2 + 4

@@ -8,32 +8,44 @@ occluder only the changed patch of each map is computed anew, from the kept maps
 occlusion-based deep CNN explanations", SIGMOD; their system is called Krypton). Nothing here is
 approximate.
 
-A :class:`Patch` stands for the whole batch, one image a place, and the network's own ``forward``
-runs on it. Each torch function that it meets has a rule in ``RULES``, or none: then the full maps
-are put together, and from there on the network computes as always. A patch may be larger than what
-has changed, never smaller. So all places can have patches of one shape, and run as one batch: a
-place near the border has its patch moved inwards.
+What depends on the occluder is an :class:`Occluded` tensor, and nothing else is: a :class:`Patch`,
+known by what has changed, or a :class:`Whole`, with its maps in full. Both stand for the whole
+batch, one image a place, and the network's own ``forward`` runs on them. Each torch function that
+meets a patch has a rule in :mod:`cnnlib.inside.patch_rules`, or none: then the full maps are put
+together, and from there on the network computes as always. A patch may be larger than what has
+changed, never smaller. So all places can have patches of one shape, and run as one batch: a place
+near the border has its patch moved inwards.
+
+A write is followed where it stays inside one tensor. :class:`CannotFollowError` comes of a write
+that would reach a patch through another tensor's memory, of a write of what depends on the occluder
+into what does not, and of code that takes numbers out of a tensor or reads it past torch's Python
+functions.
 """
 
 import inspect
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from itertools import groupby
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from cnnlib.geometry import Window, output_size
-from cnnlib.trace.call import each, plain_name, tensors
+from cnnlib.trace.call import plain_name, tensors
 
 #: A patch that is nearly its whole map is made the whole map: less to put together.
 NEARLY_WHOLE = 0.9
 
 #: Bytes that the full maps of one batch may take.
 ROOM = 256 * 2**20
+
+#: What a function does to patches; NotImplemented where it needs the full maps.
+Rule = Callable[[Callable, tuple, dict[str, Any]], Any]
+
+Result = TypeVar("Result")
 
 
 class CannotFollowError(Exception):
@@ -45,18 +57,48 @@ class CrowdedError(Exception):
 
 
 class Record:
-    """What each call of the network gives for the image as it is, kept for all places.
+    """What each call of the network gives for ``image``, (1, C, H, W), kept for all places.
 
-    ``places`` runs over the network are alike: the same calls in the same order.
+    Runs over the network are alike: the same calls in the same order.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, image: Tensor, rules: Mapping[str, Rule]) -> None:
+        self.image = image
+        self.rules = rules
         self.kept: list[tuple[str, Any]] = []
         self.padded: dict[tuple, Tensor] = {}
         self.count = 0
+        #: Copies of patches that views have been given out of, by their memory, and their versions.
+        self.lent: dict[int, tuple[Tensor, int]] = {}
+        self.refusal: CannotFollowError | CrowdedError | None = None
 
-    def restart(self) -> None:
-        self.count = 0
+    def run(
+        self,
+        network: Callable[[Tensor], Result],
+        crops: Tensor,
+        tops: Sequence[int],
+        lefts: Sequence[int],
+    ) -> Result:
+        """``network`` on the image with ``crops`` (places, C, h, w) at (tops, lefts).
+
+        Raises :class:`CannotFollowError` and :class:`CrowdedError`, also where the network catches
+        them or makes another exception of them.
+        """
+        self.count, self.lent, self.refusal = 0, {}, None
+        try:
+            out = network(put(self, self.image, crops, (tuple(tops), tuple(lefts))))
+            for copy, version in self.lent.values():
+                if copy._version != version:
+                    raise self.refuse("something writes into a view")
+        finally:
+            if self.refusal is not None:
+                raise self.refusal
+        return out
+
+    def refuse(self, why: str) -> CannotFollowError:
+        """The exception to raise where patches cannot be followed."""
+        self.refusal = CannotFollowError(why)
+        return self.refusal
 
     def unoccluded(self, func: Callable, args: Sequence, kwargs: dict) -> Any:
         """What ``func`` gives for the image as it is."""
@@ -66,7 +108,7 @@ class Record:
             self.kept.append((func.__name__, func(*args, **kwargs)))
         name, out = self.kept[self.count]
         if name != func.__name__:
-            raise CannotFollowError(f"{func.__name__} in place of {name}")
+            raise self.refuse(f"{func.__name__} in place of {name}: another way than before")
         self.count += 1
         return out
 
@@ -78,17 +120,40 @@ class Record:
             self.padded[key] = F.pad(base, border, value=value)
         return self.padded[key]
 
+    def check_room(self, places: int, base: Tensor, shape: Sequence[int]) -> None:
+        area = math.prod(shape) * base.numel() // math.prod(base.shape[-2:])
+        if places > 1 and places * area * base.element_size() > ROOM:
+            self.refusal = CrowdedError()
+            raise self.refusal
 
-class Patch(Tensor):
-    """A batch of tensors that equal ``base`` but for one patch each.
+
+class Occluded(Tensor):
+    """A batch of tensors, one for each place, that depend on the occluder's place."""
+
+    record: Record
+
+    @classmethod
+    def __torch_function__(
+        cls, func: Callable, types: Any, args: tuple = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        with torch._C.DisableTorchFunctionSubclass():
+            return _call(func, args, kwargs)
+
+
+class Whole(Occluded):
+    """With their maps in full: an ordinary tensor that is known to depend on the place."""
+
+
+class Patch(Occluded):
+    """Equal to ``base`` but for one patch each.
 
     Place (i, j) is number ``i * len(lefts) + j`` of the batch; its patch, ``crop`` of that number,
     begins at row ``tops[i]`` and column ``lefts[j]``. Rows are dimension ``axis`` of the tensor,
-    columns the next one. As a tensor it has the shape of the batch and holds NaN, so that nothing
-    can be computed from it unnoticed.
+    columns the next one. As a tensor it has the shape of the batch and no memory of its own, so
+    that nothing can be computed from it unnoticed. ``viewed``: another tensor may share its memory.
     """
 
-    record: Record
     base: Tensor
     crop: Tensor
     tops: tuple[int, ...]
@@ -97,30 +162,123 @@ class Patch(Tensor):
     viewed: bool
 
     @classmethod
-    def __torch_function__(
+    def __torch_dispatch__(
         cls, func: Callable, types: Any, args: tuple = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        kwargs = kwargs or {}
-        name = plain_name(func)
-        if name in _SHAPE_ONLY:
-            return super().__torch_function__(func, types, args, kwargs)
-        if isinstance(kwargs.get("out"), Tensor) or name == "setitem":
-            raise CannotFollowError(f"{name} writes into a tensor")
-        writes = in_place(func, args, kwargs)
-        if writes:
-            first = args[0] if args else None
-            if not isinstance(first, Patch) or first.viewed:
-                raise CannotFollowError(f"{name} writes into a tensor that has other views")
-        rule = RULES.get(name)
-        out = rule(func, args, kwargs) if rule else NotImplemented
-        if out is NotImplemented:
-            out = func(*_dense(args), **_dense(kwargs))
-        if writes:
-            if not isinstance(out, Patch):
-                raise CannotFollowError(f"{name} writes full maps into a patch")
-            first.__dict__.update(out.__dict__)
-            return first
-        return out
+        for tensor in tensors([list(args), kwargs or {}]):
+            if isinstance(tensor, Patch):
+                raise tensor.record.refuse(f"{func} reads a tensor past torch's Python functions")
+        raise CannotFollowError(f"{func} reads a tensor past torch's Python functions")
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the patch is all of the map."""
+        return self.crop.shape[1:] == self.base.shape[1:]
+
+
+def _call(func: Callable, args: tuple, kwargs: dict[str, Any]) -> Any:
+    """A torch function with something occluded among its arguments."""
+    if func is Tensor.__deepcopy__:
+        func, args = Tensor.clone, args[:1]
+    name = plain_name(func)
+    if name in _SHAPE_ONLY:
+        return func(*args, **kwargs)
+    mine = {id(t): t for t in tensors([list(args), kwargs]) if isinstance(t, Occluded)}
+    if not mine:
+        raise CannotFollowError(f"{name} has a tensor among its arguments that cannot be found")
+    record = next(iter(mine.values())).record
+    if torch.is_inference_mode_enabled():
+        raise record.refuse("the network computes in inference mode, where writes leave no trace")
+    if func.__name__ in _NUMBERS or kwargs.get("out") is not None:
+        does = "takes numbers out of" if kwargs.get("out") is None else "writes into"
+        raise record.refuse(f"{name} {does} a tensor")
+    writes, first = in_place(func, args, kwargs) or name == "setitem", args[0] if args else None
+    if writes and not isinstance(first, Occluded):
+        raise record.refuse(f"{name} writes what depends on the occluder into what does not")
+    if isinstance(first, Patch) and writes and first.viewed:
+        raise record.refuse(f"{name} writes into a tensor that has other views")
+    patches = [tensor for tensor in mine.values() if isinstance(tensor, Patch)]
+    rule = record.rules.get(name) if patches and not (writes and isinstance(first, Whole)) else None
+    out = rule(func, args, kwargs) if rule else NotImplemented
+    if out is NotImplemented and writes and isinstance(first, Patch):
+        raise record.refuse(f"{name} writes full maps into a patch")
+    if out is NotImplemented:
+        return _in_full(func, args, kwargs, record, mine)
+    if writes:
+        first.__dict__.update(out.__dict__)
+        return first
+    _mark_views(name, out, patches)
+    return out
+
+
+def _in_full(
+    func: Callable, args: tuple, kwargs: dict, record: Record, mine: Mapping[int, Occluded]
+) -> Any:
+    """The call on full maps. What it writes and what it gives a view of is looked at."""
+    full = {key: dense(tensor) for key, tensor in mine.items()}
+    args, kwargs = mapped(args, full), mapped(kwargs, full)
+    given = [(tensor, _version(tensor)) for tensor in tensors([list(args), kwargs])]
+    out = func(*args, **kwargs)
+    for tensor, version in given:
+        read_by_others = not isinstance(tensor, Whole) or _memory(tensor) in record.lent
+        if _version(tensor) != version and read_by_others:
+            raise record.refuse(f"{plain_name(func)} writes into a tensor that others read")
+    copies = {_memory(full[k]): t for k, t in mine.items() if isinstance(t, Patch)}
+    others = {_memory(t) for t, _ in given} - {_memory(t) for t in full.values()}
+    for tensor in tensors(out):
+        patch = copies.get(_memory(tensor))
+        if patch is not None and not patch.is_whole:
+            copy = full[id(patch)]
+            record.lent[_memory(copy)] = copy, copy._version
+            patch.viewed = True
+    return _marked(out, record, others)
+
+
+def _marked(tree: Any, record: Record, others: set[int]) -> Any:
+    """Nested results; what depends on the occluder is known by it. Views of ``others`` do not."""
+    if isinstance(tree, Tensor):
+        if isinstance(tree, Occluded) or _memory(tree) in others:
+            return tree
+        whole = tree.as_subclass(Whole)
+        whole.record = record
+        return whole
+    if isinstance(tree, list | tuple) and any(True for _ in tensors(tree)):
+        return type(tree)(_marked(branch, record, others) for branch in tree)
+    return tree
+
+
+def _mark_views(name: str, out: Any, patches: Sequence[Patch]) -> None:
+    """Mark patches that may share memory, so that nothing is written into them."""
+    found = [tensor for tensor in tensors(out) if isinstance(tensor, Patch)]
+    shared = {_memory(patch.crop) for patch in patches} & {_memory(patch.crop) for patch in found}
+    for patch in (*patches, *found):
+        if name in _MAY_BE_VIEWS or _memory(patch.crop) in shared:
+            patch.viewed = True
+
+
+def _memory(tensor: Tensor) -> int:
+    """Where a tensor's numbers are: the same for all views of one memory."""
+    return tensor.untyped_storage().data_ptr() if tensor.layout == torch.strided else id(tensor)
+
+
+def _version(tensor: Tensor) -> int:
+    return 0 if tensor.is_inference() else tensor._version
+
+
+#: Functions that give their argument itself or a copy, as its memory is laid out.
+_MAY_BE_VIEWS = {"contiguous", "reshape", "flatten", "view", "unflatten", "detach"}
+
+#: They read the shape and the kind of a tensor, and nothing else.
+_SHAPE_ONLY = {"shape", "size", "dim", "ndim", "ndimension", "numel", "nelement", "device", "dtype"}
+_SHAPE_ONLY |= {"layout", "is_cuda", "requires_grad", "is_floating_point", "len", "get_device"}
+_SHAPE_ONLY |= {"is_complex", "is_inference", "is_leaf", "grad_fn", "is_nested", "is_sparse"}
+
+#: They take numbers out of a tensor, or its memory: what is done with them cannot be seen. A tensor
+#: of many places has no one number to go by.
+_NUMBERS = {"item", "tolist", "numpy", "equal", "allclose", "is_nonzero", "data_ptr", "storage"}
+_NUMBERS |= {"untyped_storage", "_typed_storage", "__array__", "__dlpack__", "__set__", "__bool__"}
+_NUMBERS |= {"__int__", "__float__", "__complex__", "__index__", "__contains__", "set_", "map_"}
+_NUMBERS |= {"apply_", "map2_", "resize_", "resize_as_", "share_memory_"}
 
 
 def put(
@@ -136,32 +294,33 @@ def put(
     else:
         tops, lefts = where
     shape = (len(tops) * len(lefts), *base.shape[1:])
-    stand_in = torch.full((), math.nan, dtype=base.dtype, device=base.device).expand(shape)
-    patch = Tensor._make_subclass(Patch, stand_in)
+    patch = Tensor._make_wrapper_subclass(Patch, shape, dtype=base.dtype, device=base.device)
     patch.__dict__.update(
         record=record, base=base, crop=crop, tops=tops, lefts=lefts, axis=axis, viewed=False
     )
     return patch
 
 
-def dense(patch: Tensor) -> Tensor:
-    """The batch that a patch stands for, its maps in full."""
-    if not isinstance(patch, Patch):
-        return patch
-    crop, base = patch.crop, patch.base
-    if crop.shape[1:] == base.shape[1:]:
+def dense(tensor: Any) -> Any:
+    """The batch that a patch stands for, its maps in full. All else is given back as it is."""
+    if not isinstance(tensor, Patch):
+        return tensor
+    crop, base = tensor.crop, tensor.base
+    if tensor.is_whole:
         return crop
-    _check_room(len(crop), base, base.shape[-2:])
+    tensor.record.check_room(len(crop), base, base.shape[-2:])
     full = base.expand(len(crop), *base.shape[1:]).clone()
-    ends = (patch.axis, patch.axis + 1)
-    _paste(full.movedim(ends, (-2, -1)), crop.movedim(ends, (-2, -1)), patch.tops, patch.lefts)
+    ends = (tensor.axis, tensor.axis + 1)
+    _paste(full.movedim(ends, (-2, -1)), crop.movedim(ends, (-2, -1)), tensor.tops, tensor.lefts)
     return full
 
 
-def _check_room(places: int, base: Tensor, shape: Sequence[int]) -> None:
-    area = math.prod(shape) * base.numel() // math.prod(base.shape[-2:])
-    if places > 1 and places * area * base.element_size() > ROOM:
-        raise CrowdedError
+def plain(tensor: Any) -> Any:
+    """An ordinary tensor of the same numbers. All else is given back as it is."""
+    if not isinstance(tensor, Occluded):
+        return tensor
+    with torch._C.DisableTorchFunctionSubclass():
+        return dense(tensor).as_subclass(Tensor)
 
 
 def reached(window: Window, size: int, starts: Sequence[int], length: int) -> tuple[list[int], int]:
@@ -186,7 +345,7 @@ def region(
 
     Returns (places, C, *shape); the border holds ``value``.
     """
-    _check_room(len(tops) * len(lefts), patch.base, shape)
+    patch.record.check_room(len(tops) * len(lefts), patch.base, shape)
     height, width = patch.base.shape[-2:]
     up, left = max(0, -min(tops)), max(0, -min(lefts))
     down = max(0, max(tops) + shape[0] - height)
@@ -232,382 +391,11 @@ def _overlap(start: int, length: int, size: int) -> tuple[slice, slice]:
     return slice(first, max(stop, first)), slice(first - start, max(stop, first) - start)
 
 
-# --- rules: what each function does to a patch ---
-
-Rule = Callable[[Callable, tuple, dict[str, Any]], Any]
-RULES: dict[str, Rule] = {}
-
-_SHAPE_ONLY = {"shape", "size", "dim", "ndim", "ndimension", "numel", "nelement", "device", "dtype"}
-_SHAPE_ONLY |= {"layout", "is_cuda", "requires_grad", "is_floating_point", "len", "get_device"}
-
-
-def _rule(names: str) -> Callable[[Rule], Rule]:
-    def register(function: Rule) -> Rule:
-        RULES.update(dict.fromkeys(names.split(), function))
-        return function
-
-    return register
-
-
-def _get(args: tuple, kwargs: dict, place: int, name: str, default: Any = None) -> Any:
-    return args[place] if len(args) > place else kwargs.get(name, default)
-
-
-def _only_first(args: tuple, kwargs: dict, maps: bool = True) -> Patch | None:
-    """The first argument, if it is the only patch, and with ``maps``, if it is (N, C, H, W)."""
-    first = _get(args, kwargs, 0, "input")
-    others = [t for t in tensors([list(args[1:]), kwargs]) if isinstance(t, Patch)]
-    if not isinstance(first, Patch) or any(other is not first for other in others):
-        return None
-    plain = first.axis == 2 and first.dim() == 4
-    return first if plain or not maps else None
-
-
-def _on_crops(func: Callable, args: tuple, kwargs: dict, patch: Patch) -> Any:
-    """``func`` on the crop as it is on the map. Views may come of it."""
-    base = patch.record.unoccluded(
-        func, _mapped(args, {id(patch): patch.base}), _mapped(kwargs, {id(patch): patch.base})
-    )
-    swapped = {id(patch): patch.crop}
-    crop = func(*_mapped(args, swapped), **_mapped(kwargs, swapped))
-    if isinstance(crop, Tensor):
-        return put(patch.record, base, crop, patch)
-    return type(crop)(put(patch.record, b, c, patch) for b, c in zip(base, crop, strict=True))
-
-
-def _seen(out: Any, patch: Patch) -> Any:
-    """Mark patches that may share memory, so that nothing is written into them."""
-    for each_patch in (patch, *tensors(out)):
-        if isinstance(each_patch, Patch):
-            each_patch.__dict__["viewed"] = True
-    return out
-
-
-@_rule("batch_norm")
-def _batch_norm(func: Callable, args: tuple, kwargs: dict) -> Any:
-    patch = _only_first(args, kwargs)
-    if patch is None or _get(args, kwargs, 5, "training", False):
-        return NotImplemented
-    return _on_crops(func, args, kwargs, patch)
-
-
-@_rule("local_response_norm prelu")
-def _place_by_place(func: Callable, args: tuple, kwargs: dict) -> Any:
-    patch = _only_first(args, kwargs)
-    return NotImplemented if patch is None else _on_crops(func, args, kwargs, patch)
-
-
-@_rule("dropout dropout1d dropout2d dropout3d feature_dropout alpha_dropout")
-def _dropout(func: Callable, args: tuple, kwargs: dict) -> Any:
-    name = "train" if "input" not in _names(func) else "training"
-    patch = _only_first(args, kwargs)
-    if patch is None or _get(args, kwargs, 2, name, True):
-        return NotImplemented
-    return _seen(_on_crops(func, args, kwargs, patch), patch)
-
-
-@_rule(
-    "relu relu6 leaky_relu elu selu celu gelu silu mish hardtanh hardswish hardsigmoid sigmoid "
-    "logsigmoid tanh softplus softsign threshold abs neg exp log sqrt rsqrt square reciprocal "
-    "clamp clamp_min clamp_max clone contiguous detach add sub rsub mul div pow maximum minimum"
-)
-def _pointwise(func: Callable, args: tuple, kwargs: dict) -> Any:
-    """One number of each operand makes one number of the output."""
-    operands = [t for t in tensors([list(args), kwargs]) if isinstance(t, Patch)]
-    patches = list({id(patch): patch for patch in operands}.values())
-    first = patches[0]
-    if any(patch.shape != first.shape or patch.axis != first.axis for patch in patches):
-        return NotImplemented
-    for other in tensors([list(args), kwargs]):
-        if not isinstance(other, Patch) and not _same_everywhere(other, first):
-            return NotImplemented
-    if len(patches) == 1:
-        out = _on_crops(func, args, kwargs, first)
-        return _seen(out, first) if plain_name(func) in ("contiguous", "detach") else out
-    if first.dim() != 4 or first.axis != 2:
-        return NotImplemented
-    return _joined(func, args, kwargs, patches)
-
-
-def _same_everywhere(other: Tensor, patch: Patch) -> bool:
-    """Whether a plain tensor holds the same for every place and position."""
-    if other.dim() > patch.dim():
-        return False
-    shape = (1,) * (patch.dim() - other.dim()) + tuple(other.shape)
-    return all(shape[i] == 1 for i in (0, patch.axis, patch.axis + 1))
-
-
-@_rule("cat")
-def _cat(func: Callable, args: tuple, kwargs: dict) -> Any:
-    parts = _get(args, kwargs, 0, "tensors")
-    flat = [part for part in parts if isinstance(part, Patch) and part.dim() == 4]
-    if len(flat) < len(parts) or _get(args, kwargs, 1, "dim", 0) not in (1, -3):
-        return NotImplemented
-    if any(part.axis != 2 for part in flat):
-        return NotImplemented
-    return _joined(func, args, kwargs, list({id(part): part for part in flat}.values()))
-
-
-def _joined(func: Callable, args: tuple, kwargs: dict, patches: list[Patch]) -> Patch:
-    """Branches that meet: each brings the hull of all that has changed."""
-    first = patches[0]
-    size = first.base.shape[-2:]
-    starts, shape = zip(
-        _hull([p.tops for p in patches], [p.crop.shape[-2] for p in patches], size[0]),
-        _hull([p.lefts for p in patches], [p.crop.shape[-1] for p in patches], size[1]),
-        strict=True,
-    )
-    base = {id(patch): patch.base for patch in patches}
-    base = first.record.unoccluded(func, _mapped(args, base), _mapped(kwargs, base))
-    if _nearly_whole(shape, size):
-        starts = tuple((0,) * len(s) for s in starts)
-        crops = {id(patch): dense(patch) for patch in patches}
-    else:
-        crops = {id(patch): region(patch, *starts, shape, 0.0) for patch in patches}
-    crop = func(*_mapped(args, crops), **_mapped(kwargs, crops))
-    return put(first.record, base, crop, tuple(map(tuple, starts)))
-
-
-def _hull(
-    starts: Sequence[Sequence[int]], lengths: Sequence[int], size: int
-) -> tuple[list[int], int]:
-    first = [min(place) for place in zip(*starts, strict=True)]
-    ends = [[s + length for s in line] for line, length in zip(starts, lengths, strict=True)]
-    last = [max(place) for place in zip(*ends, strict=True)]
-    count = max(e - f for f, e in zip(first, last, strict=True))
-    return [min(f, size - count) for f in first], count
-
-
-def _nearly_whole(shape: Sequence[int], size: Sequence[int]) -> bool:
-    return math.prod(shape) >= NEARLY_WHOLE * math.prod(size)
-
-
-def _slide(
-    func: Callable,
-    args: tuple,
-    kwargs: dict,
-    windows: Sequence[Window],
-    on_region: Callable[[Tensor, tuple], Tensor],
-    value: float = 0.0,
-) -> Patch:
-    """A window over rows and columns. ``on_region`` gets the positions that its units read.
-
-    It is told which units they are, too: (tops, lefts, shape).
-    """
-    patch = _get(args, kwargs, 0, "input")
-    swapped = {id(patch): patch.base}
-    base = patch.record.unoccluded(func, _mapped(args, swapped), _mapped(kwargs, swapped))
-    starts, shape = zip(
-        *(
-            reached(window, size, places, length)
-            for window, size, places, length in zip(
-                windows,
-                patch.base.shape[-2:],
-                (patch.tops, patch.lefts),
-                patch.crop.shape[-2:],
-                strict=True,
-            )
-        ),
-        strict=True,
-    )
-    if _nearly_whole(shape, base.shape[-2:]):
-        swapped = {id(patch): dense(patch)}
-        crop = func(*_mapped(args, swapped), **_mapped(kwargs, swapped))
-        return put(patch.record, base, crop, tuple((0,) * len(s) for s in starts))
-    firsts = [
-        [s * window.stride - window.before for s in places]
-        for window, places in zip(windows, starts, strict=True)
-    ]
-    extent = tuple((n - 1) * w.stride + w.span for w, n in zip(windows, shape, strict=True))
-    crop = on_region(region(patch, *firsts, extent, value), (*starts, shape))
-    return put(patch.record, base, crop, tuple(map(tuple, starts)))
-
-
-@_rule("conv2d")
-def _conv2d(func: Callable, args: tuple, kwargs: dict) -> Any:
-    if _only_first(args, kwargs) is None:
-        return NotImplemented
-    weight, bias = _get(args, kwargs, 1, "weight"), _get(args, kwargs, 2, "bias")
-    stride = each(_get(args, kwargs, 3, "stride", 1), 2)
-    padding = _get(args, kwargs, 4, "padding", 0)
-    dilation = each(_get(args, kwargs, 5, "dilation", 1), 2)
-    groups = _get(args, kwargs, 6, "groups", 1)
-    if padding == "same":
-        totals = [d * (k - 1) for k, d in zip(weight.shape[2:], dilation, strict=True)]
-        padding = [(total // 2, total - total // 2) for total in totals]
-    else:
-        padding = each(0 if padding == "valid" else padding, 2)
-    windows = [
-        Window(*setting)
-        for setting in zip(weight.shape[2:], stride, padding, dilation, strict=True)
-    ]
-
-    def on_region(x: Tensor, units: tuple) -> Tensor:
-        return F.conv2d(x, weight, bias, stride, 0, dilation, groups)
-
-    return _slide(func, args, kwargs, windows, on_region)
-
-
-@_rule("max_pool2d")
-def _max_pool2d(func: Callable, args: tuple, kwargs: dict) -> Any:
-    indices = "indices" in func.__name__ or _get(args, kwargs, 6, "return_indices", False)
-    if _only_first(args, kwargs) is None or indices:
-        return NotImplemented
-    dilation = each(_get(args, kwargs, 4, "dilation", 1), 2)
-    windows = _pool_windows(args, kwargs, dilation, _get(args, kwargs, 5, "ceil_mode", False))
-
-    def on_region(x: Tensor, units: tuple) -> Tensor:
-        kernel, stride = [w.kernel_size for w in windows], [w.stride for w in windows]
-        return F.max_pool2d(x, kernel, stride, 0, dilation)
-
-    return _slide(func, args, kwargs, windows, on_region, -math.inf)
-
-
-@_rule("avg_pool2d")
-def _avg_pool2d(func: Callable, args: tuple, kwargs: dict) -> Any:
-    """Sums of windows, divided as torch divides them: at the border it may count fewer."""
-    patch = _only_first(args, kwargs)
-    if patch is None:
-        return NotImplemented
-    windows = _pool_windows(args, kwargs, (1, 1), _get(args, kwargs, 4, "ceil_mode", False))
-    settings = [_get(args, kwargs, i, name) for i, name in enumerate(_AVG_POOL[:3], start=1)]
-    settings = [settings[0], settings[1], 0 if settings[2] is None else settings[2]]
-
-    def on_region(x: Tensor, units: tuple) -> Tensor:
-        kernel, stride = [w.kernel_size for w in windows], [w.stride for w in windows]
-        sums = F.avg_pool2d(x, kernel, stride, divisor_override=1)
-        ones = torch.ones_like(patch.base[:, :1])
-        swapped = {id(patch): ones}
-        shares = func(*_mapped(args, swapped), **_mapped(kwargs, swapped))
-        ceil_mode = _get(args, kwargs, 4, "ceil_mode", False)
-        counts = F.avg_pool2d(ones, *settings, ceil_mode=ceil_mode, divisor_override=1)
-        tops, lefts, shape = units
-        share = (shares / counts)[0, 0].unfold(0, shape[0], 1).unfold(1, shape[1], 1)
-        device = sums.device
-        rows = torch.tensor(tops, device=device).repeat_interleave(len(lefts))
-        columns = torch.tensor(lefts, device=device).repeat(len(tops))
-        return sums * share[rows, columns].unsqueeze(1)
-
-    return _slide(func, args, kwargs, windows, on_region)
-
-
-_AVG_POOL = ("kernel_size", "stride", "padding")
-
-
-def _pool_windows(args: tuple, kwargs: dict, dilation: Sequence[int], ceil_mode: Any) -> list:
-    kernel = each(_get(args, kwargs, 1, "kernel_size"), 2)
-    stride = _get(args, kwargs, 2, "stride")
-    stride = kernel if stride is None or stride == [] else each(stride, 2)
-    padding = each(_get(args, kwargs, 3, "padding", 0), 2)
-    return [
-        Window(*setting, ceil_mode=bool(ceil_mode))
-        for setting in zip(kernel, stride, padding, dilation, strict=True)
-    ]
-
-
-@_rule("pad")
-def _pad(func: Callable, args: tuple, kwargs: dict) -> Any:
-    patch = _only_first(args, kwargs)
-    if patch is None:
-        return NotImplemented
-    amounts = each(_get(args, kwargs, 1, "pad"))
-    if not any(amounts[:4]):
-        return _on_crops(func, args, kwargs, patch) if len(amounts) <= 6 else NotImplemented
-    constant = _get(args, kwargs, 2, "mode", "constant") == "constant"
-    if not constant or min(amounts) < 0 or any(amounts[4:]):
-        return NotImplemented
-    left, right, up, down = (*amounts, 0, 0)[:4]
-    windows = [Window(1, padding=(up, down)), Window(1, padding=(left, right))]
-    value = _get(args, kwargs, 3, "value") or 0.0
-    return _slide(func, args, kwargs, windows, lambda x, units: x, value)
-
-
-@_rule("getitem")
-def _getitem(func: Callable, args: tuple, kwargs: dict) -> Any:
-    """Channels by a slice, and every so manieth row and column from the first on."""
-    patch = _only_first(args, kwargs)
-    index = args[1] if isinstance(args[1], tuple) else (args[1],)
-    if patch is None or len(index) > 4 or not all(isinstance(i, slice) for i in index):
-        return NotImplemented
-    batch, channels, *spatial = (*index, *[slice(None)] * (4 - len(index)))
-    if batch != slice(None) or any(s.start or s.stop is not None for s in spatial):
-        return NotImplemented
-    steps = [s.step or 1 for s in spatial]
-    if steps == [1, 1]:
-        return _seen(_on_crops(func, args, kwargs, patch), patch)
-    windows = [Window(1, stride=step) for step in steps]
-    out = _slide(
-        func, args, kwargs, windows, lambda x, units: x[:, channels, :: steps[0], :: steps[1]]
-    )
-    return _seen(out, patch)
-
-
-@_rule("chunk split")
-def _parts(func: Callable, args: tuple, kwargs: dict) -> Any:
-    patch = _only_first(args, kwargs)
-    if patch is None or _get(args, kwargs, 2, "dim", 0) not in (1, -3):
-        return NotImplemented
-    return _seen(_on_crops(func, args, kwargs, patch), patch)
-
-
-@_rule("unfold")
-def _unfold(func: Callable, args: tuple, kwargs: dict) -> Any:
-    patch = _only_first(args, kwargs)
-    if patch is None or func is not Tensor.unfold or _get(args, kwargs, 1, "dimension") != 1:
-        return NotImplemented
-    return _seen(_on_crops(func, args, kwargs, patch), patch)
-
-
-@_rule("sum mean")
-def _sum(func: Callable, args: tuple, kwargs: dict) -> Any:
-    """Over dimensions that are no positions; those in front of the rows have to stay."""
-    patch = _only_first(args, kwargs, maps=False)
-    dims = _get(args, kwargs, 1, "dim")
-    if patch is None or dims is None:
-        return NotImplemented
-    dims = [dim % patch.dim() for dim in each(dims)]
-    keep = _get(args, kwargs, 2, "keepdim", False)
-    if not dims or any(d in (0, patch.axis, patch.axis + 1) for d in dims):
-        return NotImplemented
-    if not keep and min(dims) < patch.axis:
-        return NotImplemented
-    return _on_crops(func, args, kwargs, patch)
-
-
-@_rule("view reshape flatten unflatten")
-def _reshape(func: Callable, args: tuple, kwargs: dict) -> Any:
-    """Channels in groups and back. Batch, rows and columns have to stay what they are."""
-    patch = _only_first(args, kwargs, maps=False)
-    if patch is None or patch.axis != patch.dim() - 2:
-        return NotImplemented
-    meta = torch.empty(patch.shape, device="meta")
-    swapped = {id(patch): meta}
-    out = func(*_mapped(args, swapped), **_mapped(kwargs, swapped))
-    if out.dim() < 4 or (out.shape[0], *out.shape[-2:]) != (len(patch), *patch.shape[-2:]):
-        return NotImplemented
-    batch, *middle = out.shape[:-2]
-    base = patch.base.reshape(1, *middle, *patch.base.shape[-2:])
-    base = patch.record.unoccluded(Tensor.reshape, (base, base.shape), {})
-    crop = patch.crop.reshape(batch, *middle, *patch.crop.shape[-2:])
-    where = (patch.tops, patch.lefts)
-    return _seen(put(patch.record, base, crop, where, out.dim() - 2), patch)
-
-
-@_rule("transpose")
-def _transpose(func: Callable, args: tuple, kwargs: dict) -> Any:
-    patch = _only_first(args, kwargs, maps=False)
-    if patch is None or len(args) < 3:
-        return NotImplemented
-    if any(d % patch.dim() in (0, patch.axis, patch.axis + 1) for d in args[1:3]):
-        return NotImplemented
-    return _seen(_on_crops(func, args, kwargs, patch), patch)
-
-
 # --- reading and changing calls ---
 
 
 @cache
-def _names(func: Callable) -> tuple[str, ...]:
+def names_of(func: Callable) -> tuple[str, ...]:
     """The names of a Python function's arguments; none for torch's own."""
     try:
         return tuple(inspect.signature(func).parameters)
@@ -615,28 +403,28 @@ def _names(func: Callable) -> tuple[str, ...]:
         return ()
 
 
-def in_place(func: Callable, args: tuple, kwargs: dict) -> bool:
+def argument(args: Sequence, kwargs: dict, place: int, name: str, default: Any = None) -> Any:
+    """A call's argument, given by place or by name."""
+    return args[place] if len(args) > place else kwargs.get(name, default)
+
+
+def in_place(func: Callable, args: Sequence, kwargs: dict) -> bool:
     """Whether a call writes into its first argument."""
     name = func.__name__
     if name.startswith("__"):
         return name.startswith("__i") and name not in ("__int__", "__index__", "__invert__")
-    if "inplace" in _names(func):
-        return bool(_get(args, kwargs, _names(func).index("inplace"), "inplace", False))
+    names = names_of(func)
+    if "inplace" in names:
+        return bool(argument(args, kwargs, names.index("inplace"), "inplace", False))
     return name.endswith("_")
 
 
-def _mapped(tree: Any, swapped: dict[int, Tensor]) -> Any:
-    """Nested arguments with some tensors in place of others."""
+def mapped(tree: Any, swapped: Mapping[int, Any]) -> Any:
+    """Nested arguments with some tensors, known by their ``id``, in place of others."""
     if isinstance(tree, Tensor):
         return swapped.get(id(tree), tree)
     if type(tree) in (list, tuple):
-        return type(tree)(_mapped(branch, swapped) for branch in tree)
+        return type(tree)(mapped(branch, swapped) for branch in tree)
     if isinstance(tree, dict):
-        return {key: _mapped(branch, swapped) for key, branch in tree.items()}
+        return {key: mapped(branch, swapped) for key, branch in tree.items()}
     return tree
-
-
-def _dense(tree: Any) -> Any:
-    """Nested arguments with full maps in place of patches."""
-    found = {id(t): dense(t) for t in tensors(tree) if isinstance(t, Patch)}
-    return _mapped(tree, found)

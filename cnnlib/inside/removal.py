@@ -16,10 +16,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from cnnlib.inside.images import check_image
-from cnnlib.inside.layers import resting
+from cnnlib.geometry import whole_number
+from cnnlib.inside.alone import apart, check_alone, check_takes_one_image, dependent
+from cnnlib.inside.images import beside, check_image
 from cnnlib.inside.occlusion import filling
 from cnnlib.inside.saliency import target_numbers
+from cnnlib.trace import evaluating, plain_module
 
 #: In which order the pixels go: by the map, against it, or by lot.
 ORDERS = ("map", "reverse", "random")
@@ -67,9 +69,11 @@ def deletion_curve(
 
     ``order``: "map", "reverse" for the least important first, "random" for any, as the measure of
     what a map is worth. Of equal blocks a random one goes first. The same seed gives the same
-    order. The module runs in eval mode, without gradients, and is left as it was.
+    order. ``image`` goes to the module's device and number type. The module runs in evaluation
+    mode, without gradients, and it and ``image`` are left as they were.
 
-    Raises ``ValueError`` for an image, target, map or number that does not fit.
+    Raises ``ValueError`` for a module, image, target, map or number that does not fit, and for a
+    network whose answer for a picture depends on the others in the batch, or on chance.
     """
     settings = (size, steps, fill, order, seed, batch_size, progress)
     return _curve(module, image, target, attribution, False, *settings)
@@ -130,19 +134,25 @@ def _curve(
     batch_size: int,
     progress: bool,
 ) -> RemovalCurve:
+    network = plain_module(module, "insertion_curve" if into else "deletion_curve")
+    check_takes_one_image(network, "insertion_curve" if into else "deletion_curve")
     check_image(image)
-    for name, value in (("size", size), ("steps", steps), ("batch_size", batch_size)):
-        if type(value) is not int or value < 1:
-            raise ValueError(f"{name}={value!r}: expected a whole number from 1 up")
+    size, steps, batch_size = (
+        whole_number(value, name, 1)
+        for name, value in (("size", size), ("steps", steps), ("batch_size", batch_size))
+    )
     if order not in ORDERS:
         raise ValueError(f"order={order!r}: expected one of {list(ORDERS)}")
-    ranks = _ranks(_checked(attribution, image), size, order, seed)
-    blocks = int(ranks.max()) + 1
-    counts = torch.linspace(0, blocks, min(steps, blocks) + 1).round().long()
-    first, second = (filling(fill, image), image) if into else (image, filling(fill, image))
-    shares, found = [], []
-    with resting(module), torch.no_grad():
-        numbers = target_numbers(module, image, target)
+    with torch.inference_mode(False), torch.no_grad(), evaluating(network):
+        image = beside(network, image.detach())
+        ranks = _ranks(_checked(attribution, image).to(image.device), size, order, seed)
+        blocks = int(ranks.max()) + 1
+        counts = torch.linspace(0, blocks, min(steps, blocks) + 1).round().long()
+        fill = filling(fill, image)
+        first, second = (fill, image) if into else (image, fill)
+        shares, found = [], []
+        numbers = target_numbers(network, image, target)
+        check_alone(lambda images: [network(images)], image[:1], fill[:1])
         todo = [(i, int(count)) for i in range(len(image)) for count in counts]
         for start in tqdm(
             range(0, len(todo), batch_size),
@@ -154,8 +164,12 @@ def _curve(
             which, count = map(list, zip(*todo[start : start + batch_size], strict=True))
             count = torch.tensor(count, device=image.device).view(-1, 1, 1, 1)
             exchanged = ranks[which].unsqueeze(1) < count  # (B, 1, H, W)
-            outputs = module(torch.where(exchanged, second[which], first[which])).softmax(1)
-            found.append(outputs.gather(1, numbers[which].unsqueeze(1))[:, 0])
+            pictures = torch.where(exchanged, second[which], first[which])
+            outputs = network(pictures.clone())
+            one = slice(len(which) // 2, len(which) // 2 + 1)
+            if not start and apart([outputs[one]], [network(pictures[one])]) > 1:
+                raise dependent()
+            found.append(outputs.softmax(1).gather(1, numbers[which].unsqueeze(1))[:, 0])
             shares.append(exchanged.float().mean((1, 2, 3)))
     shape = len(image), len(counts)
     return RemovalCurve(torch.cat(shares).view(shape), torch.cat(found).view(shape))
