@@ -285,13 +285,14 @@ def test_test_images_are_looked_at_now_and_then_and_at_the_end(noise, tmp_path, 
 
 def test_rate_search_counts_steps_and_makes_none_up(tmp_path, monkeypatch):
     experiment = EXPERIMENTS["relu_tanh"]
-    search = RateSearch((1e-6, 0.05, 1e25), target=0.5, most=60, look_after=5, images=200)
+    rates = (1e-6, 0.05, 2e-6, 1e25)
+    search = RateSearch(rates, target=0.5, most=60, give_up=1, look_after=5, images=200)
     arm = replace(experiment.arms["relu_scaled"], search=search)
     monkeypatch.setitem(experiment.arms, "relu_scaled", arm)
     log = run_arm("relu_tanh", "relu_scaled", 1, tmp_path)
-    slow, steps, wild = log.measured["steps"].values()
-    assert slow is None and wild is None and 0 < steps <= 60 and steps % 5 == 0
-    assert list(log.measured["ended"].values()) == ["cap", "arrived", "diverged"]
+    never, steps, slow, wild = log.measured["steps"].values()
+    assert never is slow is wild is None and 0 < steps <= 30 and steps % 5 == 0
+    assert list(log.measured["ended"].values()) == ["cap", "arrived", "slow", "diverged"]
     with pytest.raises(FileExistsError):
         run_arm("relu_tanh", "relu_scaled", 1, tmp_path)
     other = run_arm("relu_tanh", "relu_scaled", 1, tmp_path / "again")

@@ -13,13 +13,15 @@ class RateSearch:
     """Train at each of these rates until a share of training images is right, and count the steps.
 
     A run has arrived when at most ``target`` of ``images`` training images are wrong, looked at
-    every ``look_after`` steps with nothing dropped. One that has not after ``most`` steps is
-    censored: it has no number of steps, and none is made up for it.
+    every ``look_after`` steps with nothing dropped. One that has not after ``most`` steps, or after
+    ``give_up`` times as many as the quickest rate before it, is censored: it has no number of
+    steps, and none is made up for it.
     """
 
     rates: tuple[float, ...]
     target: float = 0.25
     most: int = 1500
+    give_up: int = 5
     look_after: int = 10
     images: int = 1000
 

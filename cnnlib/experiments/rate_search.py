@@ -1,6 +1,7 @@
 """How many steps until so many training images are right, at each of several rates."""
 
 import math
+from dataclasses import replace
 
 import torch
 
@@ -13,18 +14,23 @@ def search_rates(make_run, search: RateSearch) -> dict:
 
     ``make_run`` gives a fresh :class:`Run`, the same one each time. The rate is constant. None
     stands for a run that was censored; ``ended`` says for each rate how it ended: "arrived", "cap"
-    (not there after ``search.most`` steps) or "diverged" (a loss that is no number).
+    (not there after ``search.most`` steps), "slow" (given up for a quicker rate) or "diverged" (a
+    loss that is no number).
     """
     steps: dict[str, int | None] = {}
     ended: dict[str, str] = {}
     for rate in search.rates:
-        found, why = steps_until(make_run(), rate, search)
+        quickest = min((taken for taken in steps.values() if taken), default=search.most)
+        most = min(search.most, search.give_up * quickest)
+        found, why = steps_until(make_run(), rate, replace(search, most=most))
+        why = "slow" if why == "cap" and most < search.most else why
         steps[str(rate)], ended[str(rate)] = found, why
     return {
         "steps": steps,
         "ended": ended,
         "target": search.target,
         "most": search.most,
+        "give_up": search.give_up,
         "look_after": search.look_after,
         "images": search.images,
     }
