@@ -251,11 +251,13 @@ def test_on_networks_of_every_kind(key):
     shape = (93, 110, 3) if channels == 3 else (93, 110)
     image = np.random.default_rng(1).integers(0, 256, shape, dtype=np.uint8)
     training = [part.training for part in network.modules()]
-    [top] = top_patches(network, [image], layer, 2, prepare=as_input)[2]
-    assert [part.training for part in network.modules()] == training
     maps = maps_of(network, layer, as_input(image))
-    assert top.activation == pytest.approx(maps[2].max().item(), rel=1e-4)
-    whole = deconvnet(network, as_input(image), layer, 2, top.position)[0].movedim(0, -1).numpy()
+    channel = maps.flatten(1).amax(1).argmax().item()  # above 0, so that there is a projection
+    [top] = top_patches(network, [image], layer, channel, prepare=as_input)[channel]
+    assert [part.training for part in network.modules()] == training
+    assert top.activation == pytest.approx(maps[channel].max().item(), rel=1e-4) and maps.max() > 0
+    whole = deconvnet(network, as_input(image), layer, channel, top.position)
+    whole = whole[0].movedim(0, -1).numpy()
     box = top.box
     inside = top.projection[
         box[0] - top.rows.start : box[2] - top.rows.start,

@@ -43,7 +43,7 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 from cnnlib.geometry import whole_number
-from cnnlib.inside.images import check_image
+from cnnlib.inside.images import check_image, several
 from cnnlib.inside.layers import differentiable, run_to
 from cnnlib.inside.rectifiers import RectifierWatch, unchanged, way_back
 from cnnlib.trace.call import plain_name
@@ -192,8 +192,8 @@ def _choose(activations: Tensor, channel: Any, position: Any) -> tuple[Tensor, .
         place = activations[images, channel].flatten(1).argmax(1)
         return images, channel, place // grid[1], place % grid[1]
     try:
-        places = [whole_number(p, "position") for p in position]
-    except (TypeError, ValueError):  # TypeError: no sequence
+        places = [whole_number(p, "position") for p in position] if several(position) else []
+    except ValueError:
         places = []
     if len(places) != 2 or not all(0 <= p < n for p, n in zip(places, grid, strict=True)):
         raise ValueError(f"position={position}: expected (row, column) in {grid[0]}x{grid[1]}")

@@ -1,5 +1,6 @@
 """What all that looks inside a network takes: images, where and as the network computes."""
 
+from collections.abc import Iterable
 from itertools import chain
 from typing import Any
 
@@ -24,3 +25,10 @@ def beside(module: nn.Module, image: Tensor) -> Tensor:
         if tensor.is_floating_point():
             return image.to(tensor.device, tensor.dtype)
     return image
+
+
+def several(value: Any) -> bool:
+    """Whether an argument lists values: a sequence, an array or a tensor with a dimension."""
+    if hasattr(value, "shape"):
+        return len(value.shape) > 0
+    return isinstance(value, Iterable) and not isinstance(value, str | bytes | dict)

@@ -19,8 +19,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from cnnlib.inside.images import check_image
-from cnnlib.inside.layers import named_layer, resting
+from cnnlib.geometry import whole_number
+from cnnlib.inside.images import beside, check_image, several
+from cnnlib.inside.layers import named_layer
+from cnnlib.trace import evaluating, plain_module
 
 #: What may be done to a picture -> the amount that does nothing.
 TRANSFORMS = {"translation": 0.0, "scale": 1.0, "rotation": 0.0}
@@ -111,8 +113,9 @@ def feature_distances(
 
     ``layers`` are names of modules, ``""`` the network itself; a layer that runs several times is
     taken as it runs first. ``transform``, ``amounts``, ``fill`` and ``size`` as in
-    :func:`transformed`: the network sees ``size`` pixels of each picture. The module runs in eval
-    mode, without gradients, and is left as it was.
+    :func:`transformed`: the network sees ``size`` pixels of each picture. The image goes to the
+    module's device and number type. The module runs in evaluation, without gradients, and is left
+    as it was.
 
     Raises ``ValueError`` for an image, layer, transform, amount, fill or size that does not fit.
     """
@@ -120,6 +123,8 @@ def feature_distances(
     layers, amounts = tuple(layers), tuple(amounts)
     if not layers or not amounts:
         raise ValueError(f"layers={layers}, amounts={amounts}: expected at least one of each")
+    module = plain_module(module, "feature_distances")
+    image = beside(module, image.detach())
     inner = {name: named_layer(module, name) for name in layers}
     inside = [_inside(image, transform, amount, size) for amount in amounts]  # checks them all
 
@@ -131,7 +136,7 @@ def feature_distances(
     clean, moved = [], []
     steps = len(image) * (len(amounts) + 1)
     with (
-        resting(module),
+        evaluating(module),
         torch.no_grad(),
         tqdm(total=steps, desc=transform, delay=2, leave=False, disable=not progress) as bar,
     ):
@@ -254,8 +259,11 @@ def _size(image: Tensor, size: Any) -> tuple[int, int]:
     height, width = image.shape[2:]
     if size is None:
         return height, width
-    pair = (size, size) if type(size) is int else tuple(size) if isinstance(size, Sequence) else ()
-    if len(pair) != 2 or not all(type(n) is int for n in pair):
+    try:
+        pair = tuple(whole_number(n, "size") for n in (size if several(size) else [size] * 2))
+    except ValueError:
+        pair = ()
+    if len(pair) != 2:
         raise ValueError(f"size={size!r}: expected a whole number or (height, width)")
     if not (1 <= pair[0] <= height and 1 <= pair[1] <= width):
         raise ValueError(f"size={size!r}: expected 1x1 to the image's {height}x{width}")

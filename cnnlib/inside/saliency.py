@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 from cnnlib.geometry import whole_number
 from cnnlib.inside.deconvnet import send_back
-from cnnlib.inside.images import check_image
+from cnnlib.inside.images import check_image, several
 from cnnlib.inside.layers import differentiable, named_layer
 
 #: Integrated gradients take so many steps if not told otherwise.
@@ -221,16 +221,12 @@ def target_numbers(module: nn.Module, image: Tensor, target: Any) -> Tensor:
     if not isinstance(outputs, Tensor) or outputs.dim() != 2:
         raise ValueError("module: expected a network that gives a tensor (N, outputs)")
     count = outputs.shape[1]
+    given = list(target) if several(target) else [target] * len(image)
     try:
-        if isinstance(target, str | bytes | dict):
-            raise TypeError
-        one_each = bool(getattr(target, "shape", ())) or isinstance(target, Sequence)
-        given = list(target) if one_each else [target] * len(image)
         numbers = [whole_number(number, "target") for number in given]
-        fits = len(numbers) == len(image) and all(0 <= number < count for number in numbers)
-    except (TypeError, ValueError):
-        fits = False
-    if not fits:
+    except ValueError:
+        numbers = []
+    if len(numbers) != len(image) or not all(0 <= number < count for number in numbers):
         raise ValueError(
             f"target={target!r}: expected a number from 0 to {count - 1}, or one for each of "
             f"{len(image)} images"

@@ -22,9 +22,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from cnnlib.inside.images import check_image
-from cnnlib.inside.layers import named_layer, resting
+from cnnlib.inside.images import beside, check_image
+from cnnlib.inside.layers import named_layer
 from cnnlib.inside.occlusion import OcclusionMap, occlusion_map
+from cnnlib.inside.redrawing import layer_weights, redraw, run_order
+from cnnlib.trace import evaluating, plain_module
 
 
 def randomised_from_top(
@@ -40,83 +42,67 @@ def randomised_from_top(
     Yields (name of the layer that was randomised last, network), the first with one layer
     randomised, the last with all: the cascading randomisation of Adebayo et al. 2018. ``module``
     itself is left as it was. ``layers`` are names in the order in which they are to go, blocks
-    too, whose layers go together; None takes each layer that has weights, in the reverse of the
-    order in which ``image``, (N, C, H, W), runs through them.
+    too, whose layers go together; None takes each layer whose weights are used when ``image``,
+    (N, C, H, W), runs through, the one that is used last first.
 
     ``initialise`` is called with each layer, without gradients, and draws its weights anew, in
     place. None takes the layer's own ``reset_parameters``, with which torch sets up a new layer;
-    batch normalisation forgets its statistics too. A layer that has none gets its weights shuffled.
+    batch normalisation forgets its statistics too. Weights that this leaves as they were are
+    shuffled: those of a layer without it, and those from which weight norm, spectral norm or
+    pruning compute what is used. Weights that several layers share are drawn with the first.
     The same seed gives the same weights; torch's own random numbers are not used up. Networks are
-    in eval mode.
+    in evaluation, and out of their wrappers (``DataParallel``, compiled).
 
-    Raises ``ValueError`` for a layer that is not there or has no weights.
+    Raises ``ValueError`` for a layer that is not there or has no weights, for one that
+    ``initialise`` leaves answering as before, and for scripted modules, by name.
     """
-    names = _run_order(module, image)[::-1] if layers is None else list(layers)
-    steps = [_with_weights(module, name) for name in names]
-    steps = list(zip(names, steps, strict=True))
-    return _randomised(module, steps, initialise or _draw_anew, seed)
+    check_image(image)
+    network = plain_module(module, "randomised_from_top")
+    with evaluating(network):
+        order, calls = run_order(network, beside(network, image[:1].detach()))
+    if not order:
+        raise ValueError("module: expected a network with weights")
+    names = order[::-1] if layers is None else list(layers)
+    steps = [(name, _with_weights(network, name)) for name in names]
+    return _randomised(network, steps, calls, initialise, seed)
 
 
 def _randomised(
     module: nn.Module,
     steps: list[tuple[str, list[str]]],
-    initialise: Callable[[nn.Module], Any],
+    calls: dict[str, tuple],
+    initialise: Callable[[nn.Module], Any] | None,
     seed: int,
 ) -> Iterator[tuple[str, nn.Module]]:
-    network = copy.deepcopy(module).eval()
+    network = _copy(module)
+    weights, done = layer_weights(network), set()
     for number, (name, parts) in enumerate(steps):
-        with torch.random.fork_rng(), torch.no_grad():
+        with torch.random.fork_rng(), torch.inference_mode(False), torch.no_grad():
             torch.manual_seed(seed + number)
             for part in parts:
-                initialise(named_layer(network, part))
-        yield name, copy.deepcopy(network)
+                layer = named_layer(network, part)
+                redraw(layer, part, weights[part], initialise, calls.get(part), done)
+        yield name, _copy(network)
 
 
-def _own_weights(part: nn.Module) -> list[nn.Parameter]:
-    return list(part.parameters(recurse=False))
+def _copy(module: nn.Module) -> nn.Module:
+    """A copy in evaluation."""
+    with evaluating(module), torch.inference_mode(False):
+        for part in module.modules():
+            for name, value in list(vars(part).items()):
+                if isinstance(value, Tensor) and not value.is_leaf:  # a weight of the last run
+                    vars(part)[name] = value.detach()
+        return copy.deepcopy(module)
 
 
 def _with_weights(module: nn.Module, name: str) -> list[str]:
     """The layers with weights that a layer or block is made of."""
-    below = named_layer(module, name).named_modules(prefix=name)
-    found = [path for path, part in below if _own_weights(part)]
+    named_layer(module, name)
+    below = f"{name}." if name else ""
+    found = [path for path in layer_weights(module) if path == name or path.startswith(below)]
     if not found:
         raise ValueError(f"layers: {name!r} has no weights, expected layers or blocks that have")
     return found
-
-
-def _run_order(module: nn.Module, image: Tensor) -> list[str]:
-    """The layers with weights as they run; one that runs several times, as it runs last."""
-    check_image(image)
-    ran: dict[str, None] = {}
-
-    def note(name: str) -> None:
-        ran.pop(name, None)
-        ran[name] = None
-
-    hooks = [
-        part.register_forward_hook(lambda part, args, out, name=name: note(name))
-        for name, part in module.named_modules()
-        if _own_weights(part)
-    ]
-    try:
-        with resting(module), torch.no_grad():
-            module(image[:1])
-    finally:
-        for hook in hooks:
-            hook.remove()
-    if not ran:
-        raise ValueError("module: expected a network with weights")
-    return list(ran)
-
-
-def _draw_anew(part: nn.Module) -> None:
-    if hasattr(part, "reset_parameters"):
-        part.reset_parameters()
-        return
-    for weight in _own_weights(part):
-        mixed = weight.flatten()[torch.randperm(weight.numel()).to(weight.device)]
-        weight.copy_(mixed.view(weight.shape))
 
 
 def rank_correlation(one: Tensor, other: Tensor) -> Tensor:

@@ -22,10 +22,11 @@ from PIL import Image, ImageOps
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from cnnlib.geometry import Window
+from cnnlib.geometry import Window, whole_number
 from cnnlib.inside.deconvnet import deconvnet
-from cnnlib.inside.layers import named_layer, resting, run_to
-from cnnlib.trace import seen_by, trace
+from cnnlib.inside.images import beside, several
+from cnnlib.inside.layers import named_layer, run_to
+from cnnlib.trace import evaluating, plain_module, seen_by, trace
 
 if TYPE_CHECKING:  # it is only asked for its numbers
     from cnnlib.weights import Preprocessing
@@ -47,7 +48,8 @@ class TopPatch:
     - ``rows``, ``columns``: the receptive field in pixels of the scaled picture. It may stick out.
     - ``patch``: uint8, (h, w, 3) or (h, w), what lies there; ``OUTSIDE`` where it sticks out.
     - ``projection``: float32, (h, w, C), by :func:`deconvnet`, 0 where it sticks out; None if it
-      was not asked for. Colours are in the picture's order, also where the network reads BGR.
+      was not asked for, and 0 everywhere if the activation is below 0. Colours are in the
+      picture's order, also where the network reads BGR.
     """
 
     channel: int
@@ -113,23 +115,24 @@ def top_patches(
     fewer than ``k``. Of equal activations the first is taken: first the earlier picture, then the
     earlier scale, then reading order. A channel that is 0 everywhere has the activation 0 there.
 
-    The module runs where its weights are, in eval mode, and is left as it was. Memory holds one
+    The module runs where its weights are, in evaluation, and is left as it was. Memory holds one
     picture and the patches of the answer. Without ``projections`` it is quicker.
 
     Raises ``ValueError`` for a layer without maps, wrong numbers, no pictures, a picture that
-    cannot be read or is too small for the layer; ``FileNotFoundError`` for a folder or file that is
-    not there.
+    cannot be read or is too small for the layer, and as :func:`deconvnet` does;
+    ``FileNotFoundError`` for a folder or file that is not there.
     """
-    _check_whole("k", k)
+    k = whole_number(k, "k", least=1)
     if per_image is not None:
-        _check_whole("per_image", per_image)
+        per_image = whole_number(per_image, "per_image", least=1)
+    module = plain_module(module, "top_patches")
     named_layer(module, layer)
     sizes = _Sizes.of(scales, sides)
     source = _folder_files(images) if isinstance(images, str | Path) else images
     search = _Search(module, layer, channels, prepare, k, per_image or k, projections)
     total = len(source) if isinstance(source, Sized) else None
     number = -1
-    with resting(module):
+    with evaluating(module):
         for number, given in enumerate(
             tqdm(source, "searching", total, leave=False, delay=2, unit="img", disable=not progress)
         ):
@@ -154,9 +157,9 @@ class _Sizes:
         if sides is not None:
             if tuple(scales) != (1.0,):
                 raise ValueError(f"scales={scales!r}, sides={sides!r}: expected only one of them")
-            found = tuple(sides)
-            if not found or not all(type(side) is int and side > 0 for side in found):
-                raise ValueError(f"sides={sides!r}: expected whole numbers from 1 up")
+            found = tuple(whole_number(side, "sides", least=1) for side in sides)
+            if not found:
+                raise ValueError(f"sides={sides!r}: expected at least one")
             return cls((), found)
         found = tuple(scales)
         if not found or not all(
@@ -239,8 +242,6 @@ class _Search:
         self.k, self.per_image, self.projections = k, per_image, projections
         self.view = _View(module, layer)
         self.best: dict[int, list[_Kept]] = {}
-        weight = next(module.parameters(), None)
-        self.device = "cpu" if weight is None else weight.device
         order = getattr(prepare, "channel_order", None)
         self.mode = "L" if order == "grey" else None
         self.mirrored = order == "BGR"
@@ -298,7 +299,7 @@ class _Search:
     def _maps(self, name: str, scaled: np.ndarray, x: Tensor) -> Tensor:
         """The asked channels' maps, (channels, H, W)."""
         try:
-            maps = run_to(self.module, self.layer, x.to(self.device))
+            maps = run_to(self.module, self.layer, beside(self.module, x))
         except RuntimeError as error:
             height, width = scaled.shape[:2]
             raise ValueError(
@@ -338,7 +339,7 @@ class _Search:
     def _projected(self, kept: _Kept) -> TopPatch:
         signal = deconvnet(
             self.module,
-            kept.crop[None].to(self.device),
+            kept.crop[None],
             self.layer,
             kept.top.channel,
             kept.position,
@@ -460,12 +461,8 @@ def _cut(
 def _channels(channels: Any, number: int) -> list[int]:
     if channels is None:
         return list(range(number))
-    asked = [channels] if isinstance(channels, int) else list(channels)
-    if not asked or not all(type(c) is int and 0 <= c < number for c in asked):
+    given = channels if several(channels) else [channels]
+    asked = [whole_number(channel, "channels") for channel in given]
+    if not asked or not all(0 <= c < number for c in asked):
         raise ValueError(f"channels={channels!r}: expected numbers from 0 to {number - 1}")
     return asked
-
-
-def _check_whole(name: str, value: Any) -> None:
-    if type(value) is not int or value < 1:
-        raise ValueError(f"{name}={value!r}: expected a whole number from 1 up")
