@@ -1,45 +1,61 @@
-"""A browser without a network: only the served folder can be reached, and nothing may go wrong."""
+"""A browser without a network: only this machine can be reached, and nothing may go wrong."""
 
-import functools
 import http.server
-import shutil
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.browser.chromium import FLAGS, find_chromium
 
 ROOT = Path(__file__).parents[2]
 
 
-class QuietHandler(http.server.SimpleHTTPRequestHandler):
+# --- One server ---------------------------------------------------------------------------------
+
+
+class Handler(http.server.SimpleHTTPRequestHandler):
+    def translate_path(self, path: str) -> str:
+        number, _, rest = path.partition("?")[0].lstrip("/").partition("/")
+        self.directory = self.server.folders.get(number, "/nowhere")
+        return super().translate_path(f"/{rest}")
+
     def log_message(self, *args) -> None:
         pass
 
 
 @contextmanager
-def serving(folder: Path) -> Iterator[str]:
-    """Serve the folder on loopback -> its address."""
-    handler = functools.partial(QuietHandler, directory=str(folder))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+def serving() -> Iterator[Callable[[Path], str]]:
+    """One server on loopback -> share(folder) -> the folder's address, each under its number."""
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.folders = {}
+
+        def share(folder: Path) -> str:
+            numbers = {shared: number for number, shared in server.folders.items()}
+            number = numbers.get(str(folder), str(len(server.folders)))
+            server.folders[number] = str(folder)
+            return f"http://127.0.0.1:{server.server_port}/{number}"
+
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
+        yield share
         server.shutdown()
 
 
 @pytest.fixture(scope="session")
 def serve() -> Iterator[Callable[[Path], str]]:
     """serve(folder) -> its address on loopback."""
-    with ExitStack() as servers:
-        yield lambda folder: servers.enter_context(serving(folder))
+    with serving() as share:
+        yield share
+
+
+# --- One browser, and pages whose faults count --------------------------------------------------
 
 
 @pytest.fixture(scope="session")
-def browser():
+def browser() -> Iterator[Browser]:
     path = find_chromium()
     if path is None:
         pytest.fail("no Chromium found: run `make test`, or see tests/browser/chromium.py")
@@ -49,41 +65,50 @@ def browser():
         browser.close()
 
 
+def watched_page(browser: Browser, **options) -> Page:
+    """A page in a context of its own, whose ``faults`` are kept.
+
+    Faults: a request to another host than this machine (the browser finds none of them, by its
+    flags), a failed load, an uncaught exception, a console error or warning.
+    """
+    context = browser.new_context(**options)
+    page = context.new_page()
+    page.faults = []
+
+    def fault(text: str) -> None:
+        page.faults.append(text)
+
+    def requested(request) -> None:
+        if not request.url.startswith(("http://127.0.0.1:", "data:", "blob:")):
+            fault(f"request to another host: {request.url}")
+
+    context.on("request", requested)
+    page.on("console", lambda m: m.type in ("error", "warning") and fault(m.text))
+    page.on("pageerror", lambda error: fault(f"uncaught: {error}"))
+    page.on("response", lambda r: r.status >= 400 and fault(f"{r.status} {r.url}"))
+    page.on("requestfailed", lambda r: fault(f"failed: {r.url} {r.failure}"))
+    page.set_default_timeout(10_000)
+    return page
+
+
 @pytest.fixture
 def new_page(browser) -> Iterator[Callable[..., Page]]:
-    """new_page(**context options) -> a page whose every fault fails the test when it ends.
-
-    Faults: a request to another host than loopback (they are all refused), a failed load, an
-    uncaught exception, a console error or warning. ``page.faults`` holds them while it runs.
-    """
-    contexts, faults = [], []
+    """new_page(**context options) -> a page whose every fault fails the test when it ends."""
+    pages = []
 
     def open_page(**options) -> Page:
-        context = browser.new_context(**options)
-        contexts.append(context)
-
-        def guard(route) -> None:
-            address = route.request.url
-            if address.startswith(("http://127.0.0.1:", "data:", "blob:")):
-                route.continue_()
-            else:
-                faults.append(f"request to another host: {address}")
-                route.abort()
-
-        context.route("**/*", guard)
-        page = context.new_page()
-        page.on("console", lambda m: m.type in ("error", "warning") and faults.append(m.text))
-        page.on("pageerror", lambda error: faults.append(f"uncaught: {error}"))
-        page.on("response", lambda r: r.status >= 400 and faults.append(f"{r.status} {r.url}"))
-        page.on("requestfailed", lambda r: faults.append(f"failed: {r.url} {r.failure}"))
-        page.set_default_timeout(10_000)
-        page.faults = faults
-        return page
+        pages.append(watched_page(browser, **options))
+        return pages[-1]
 
     yield open_page
-    for context in contexts:
-        context.close()
+    for page in pages:
+        page.context.close()
+    faults = [fault for page in pages for fault in page.faults]
     assert not faults, faults
+
+
+WIDGETS_RUN = """[...document.querySelectorAll("[data-cnn-widget]")]
+    .every((place) => place.dataset.cnnReady)"""
 
 
 @pytest.fixture
@@ -92,8 +117,10 @@ def show(new_page, serve, tmp_path) -> Callable[..., Page]:
 
     def open_widgets(*widgets, theme: str = "light", width: int = 1280, **options) -> Page:
         folder = tmp_path / "site"
-        shutil.copytree(ROOT / "cnnlib" / "widgets", folder / "widgets", dirs_exist_ok=True)
-        shutil.copy(ROOT / "book" / "_static" / "host.js", folder)
+        if not (folder / "widgets").exists():
+            folder.mkdir(exist_ok=True)
+            (folder / "widgets").symlink_to(ROOT / "cnnlib" / "widgets")
+            (folder / "host.js").symlink_to(ROOT / "book" / "_static" / "host.js")
         styles = "".join(
             f'<link rel="stylesheet" href="widgets/{name}.css">'
             for name in ["page", *sorted({widget.stem for widget in widgets})]
@@ -108,12 +135,45 @@ def show(new_page, serve, tmp_path) -> Callable[..., Page]:
             encoding="utf-8",
         )
         page = new_page(viewport={"width": width, "height": 900}, **options)
-        page.goto(serve(folder))
+        page.goto(f"{serve(folder)}/")
         for place in page.locator("[data-cnn-widget]").all():
             place.locator(":scope > .cnn-widget").wait_for()
-        page.wait_for_function(
-            "[...document.querySelectorAll('[data-cnn-widget]')].every(p => p.dataset.cnnReady)"
-        )
+        page.wait_for_function(WIDGETS_RUN)
         return page
 
     return open_widgets
+
+
+# --- Pages that several tests look at -----------------------------------------------------------
+
+FAILED = pytest.StashKey[bool]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    item.stash[FAILED] = item.stash.get(FAILED, False) or report.failed
+    return report
+
+
+class SharedPage:
+    """A page that is opened when a test asks for it, and again after a test has failed on it."""
+
+    def __init__(self, open_page: Callable[[], Page]) -> None:
+        self.open_page = open_page
+        self.page = None
+
+    @contextmanager
+    def lent(self, test: pytest.Item) -> Iterator[Page]:
+        self.page = self.page or self.open_page()
+        yield self.page
+        faults = list(self.page.faults)
+        self.page.faults.clear()
+        if test.stash.get(FAILED, False):
+            self.close()
+        assert not faults, faults
+
+    def close(self) -> None:
+        if self.page:
+            self.page.context.close()
+        self.page = None

@@ -4,12 +4,12 @@ import base64
 
 import numpy as np
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 from torch import nn
 
 from cnnlib.trace import seen_by, trace
 from cnnlib.widgets.feature_maps import FeatureMaps
+from tests.browser.axe import axe_finds
 from tests.browser.model import choose, chosen
 from tests.test_widgets_feature_maps import KEPT, SHAPE, decoded, make, network, pictures
 
@@ -348,8 +348,7 @@ def test_the_mark_lies_on_its_unit_after_the_page_has_changed_its_width(show):
 @pytest.mark.parametrize("width", [1280, 390])
 def test_axe_finds_nothing_and_the_page_does_not_scroll_sideways(show, theme, width):
     page = show(widget(layer=4), theme=theme, width=width)
-    results = Axe().run(page)
-    assert results.violations_count == 0, results.generate_report()
+    assert axe_finds(page) == []
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
 
 

@@ -1,11 +1,11 @@
 """The network diagram in Chromium: by pointer and by keyboard, light and dark, wide and narrow."""
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 
 from cnnlib.models import MODELS
 from cnnlib.trace import source_lines, trace
 from cnnlib.widgets.network_diagram import NetworkDiagram
+from tests.browser.axe import axe_finds
 
 
 def diagram(key: str = "resnet50") -> NetworkDiagram:
@@ -83,8 +83,7 @@ def test_python_and_page_agree_on_what_is_chosen(show):
 def test_no_accessibility_violations_and_no_sideways_scrolling(show, theme, width):
     page = show(diagram(), theme=theme, width=width)
     cards(page).nth(3).click()
-    found = Axe().run(page, options={"preload": False}).response["violations"]
-    assert not found, [(rule["id"], [node["html"] for node in rule["nodes"]]) for rule in found]
+    assert axe_finds(page) == []
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 

@@ -5,55 +5,120 @@ load, an uncaught exception, or an error or warning on the console.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, Page, expect
 
+from tests.browser.axe import axe_finds
+from tests.browser.conftest import WIDGETS_RUN, SharedPage, watched_page
 from tests.conftest import ROOT
 from tests.test_book import CHAPTERS, PAGES
 
 ADDRESSES = [*(f"{page}.html" for page in PAGES), "genindex.html", "search.html"]
-every_address = pytest.mark.parametrize("address", ADDRESSES)
 every_chapter = pytest.mark.parametrize("chapter", CHAPTERS)
 
+# Both views of a page are loaded once, for all tests that look at the same address.
+WIDE, PHONE = (1280, "light"), (390, "dark")
+on_every_address = pytest.mark.parametrize("shared", ADDRESSES, indirect=True)
+on_every_chapter = pytest.mark.parametrize(
+    "shared", [f"{chapter}.html" for chapter in CHAPTERS], indirect=True
+)
+
 # axe looks at what is ours: the text with its widgets, not the theme's frame around it.
-OURS = {"include": [".bd-article, .bd-search-container"]}
+OURS = ".bd-article, .bd-search-container"
+
+
+def load(page: Page, address: str, scripts: bool = True) -> Page:
+    """Go to an address of the site, and wait until its widgets run."""
+    page.set_default_timeout(60_000)
+    page.goto(address, wait_until="load")
+    if scripts:
+        page.wait_for_function(WIDGETS_RUN)
+    return page
 
 
 @pytest.fixture
 def visit(new_page, serve, site) -> Callable[..., Page]:
-    """visit(address, width=, theme=, **context options) -> the page, its widgets running."""
+    """visit(address, **context options) -> a wide page, its widgets running, for one test."""
 
-    def open_page(address: str, width: int = 1280, theme: str = "light", **options) -> Page:
-        page = new_page(viewport={"width": width, "height": 900}, color_scheme=theme, **options)
-        page.set_default_timeout(60_000)
-        page.goto(f"{serve(site)}/{address}", wait_until="load")
-        if options.get("java_script_enabled", True):
-            page.wait_for_function(
-                "[...document.querySelectorAll('[data-cnn-widget]')]"
-                ".every((place) => place.dataset.cnnReady)"
-            )
-        return page
+    def open_page(address: str, **options) -> Page:
+        page = new_page(viewport={"width": 1280, "height": 900}, color_scheme="light", **options)
+        return load(page, f"{serve(site)}/{address}", options.get("java_script_enabled", True))
 
     return open_page
 
 
-# --- Every page ---------------------------------------------------------------------------------
+class Views(NamedTuple):
+    """An address as several tests look at it, each view opened when the first asks for it."""
+
+    wide: SharedPage
+    phone: SharedPage
+    measured: set[str]  # kinds of text whose contrast has been measured, in either theme
 
 
-@every_address
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 390])
-def test_page_fits_and_can_be_read_by_everyone(visit, address, width, theme):
-    page = visit(address, width, theme)
+@pytest.fixture(scope="module")
+def shared(request, browser, serve, site) -> Iterator[Views]:
+    def opening(width: int, theme: str) -> SharedPage:
+        def open_page() -> Page:
+            viewport = {"width": width, "height": 900}
+            page = watched_page(browser, viewport=viewport, color_scheme=theme)
+            return load(page, f"{serve(site)}/{request.param}")
+
+        return SharedPage(open_page)
+
+    views = Views(opening(*WIDE), opening(*PHONE), set())
+    yield views
+    views.wide.close()
+    views.phone.close()
+
+
+@pytest.fixture
+def wide(shared, request) -> Iterator[Page]:
+    """The address on a wide screen, in the light theme."""
+    with shared.wide.lent(request.node) as page:
+        yield page
+
+
+@pytest.fixture
+def phone(shared, request) -> Iterator[Page]:
+    """The address on a phone, in the dark theme."""
+    with shared.phone.lent(request.node) as page:
+        yield page
+
+
+# --- Every page, by tests that leave it as it was -----------------------------------------------
+
+
+@on_every_address
+def test_page_fits_and_can_be_read_by_everyone(wide, shared):
+    assert_fits_and_can_be_read(wide, *WIDE, shared.measured)
+
+
+@on_every_address
+def test_page_fits_and_can_be_read_on_a_phone(phone, shared):
+    assert_fits_and_can_be_read(phone, *PHONE, shared.measured)
+
+
+def assert_fits_and_can_be_read(page: Page, width: int, theme: str, measured: set[str]) -> None:
+    """In the theme that it was loaded in, and in the other, which it turns to as it stands."""
     assert page.locator("html").get_attribute("data-theme") == theme
+    assert_fits(page, width)
+    assert axe_finds(page, OURS, measured=measured) == []
+    other = {"light": "dark", "dark": "light"}[theme]
+    page.emulate_media(color_scheme=other)
+    expect(page.locator("html")).to_have_attribute("data-theme", other)
+    assert_fits(page, width)
+    assert axe_finds(page, OURS, contrast_only=True, measured=measured) == []
+    page.emulate_media(color_scheme=theme)
+    expect(page.locator("html")).to_have_attribute("data-theme", theme)
+
+
+def assert_fits(page: Page, width: int) -> None:
     widest = page.evaluate("document.documentElement.scrollWidth")
     assert widest <= width, sticking_out(page)
-    found = Axe().run(page, context=OURS, options={"preload": False})
-    assert found.violations_count == 0, found.generate_report()
 
 
 def sticking_out(page: Page) -> list[str]:
@@ -64,15 +129,28 @@ def sticking_out(page: Page) -> list[str]:
     )
 
 
-@every_address
-def test_every_formula_is_set(visit, address):
-    page = visit(address)
-    expect(page.locator(".katex-error")).to_have_count(0)
-    left = page.evaluate(
-        """() => [...document.querySelectorAll(".math")]
-            .filter((node) => !node.querySelector(".katex")).map((node) => node.textContent)"""
+@on_every_address
+def test_every_formula_is_set(wide):
+    assert unset_formulas(wide) == []
+
+
+def unset_formulas(page: Page) -> list[str]:
+    return page.evaluate(
+        """() => [...document.querySelectorAll(".math, .katex-error")]
+            .filter((node) => node.matches(".katex-error") || !node.querySelector(".katex"))
+            .map((node) => node.textContent)"""
     )
-    assert left == []
+
+
+@on_every_chapter
+def test_still_pictures_are_printed(wide):
+    wide.emulate_media(media="print")
+    try:
+        for place in wide.locator(".cnn-place").all():
+            assert place.locator(":scope > .cnn-still").is_visible()
+            assert not place.locator(":scope > .cnn-widget").is_visible()
+    finally:
+        wide.emulate_media(media="screen")
 
 
 def test_the_sites_address_leads_to_the_first_page(visit):
@@ -137,15 +215,6 @@ def test_still_pictures_stand_in_where_scripts_are_off(visit, chapter):
         assert len(still.get_attribute("aria-label").split()) > 3
 
 
-@every_chapter
-def test_still_pictures_are_printed(visit, chapter):
-    page = visit(f"{chapter}.html")
-    page.emulate_media(media="print")
-    for place in page.locator(".cnn-place").all():
-        assert place.locator(":scope > .cnn-still").is_visible()
-        assert not place.locator(":scope > .cnn-widget").is_visible()
-
-
 def test_theme_button_turns_page_and_widgets_and_is_remembered(visit):
     page = visit(f"{CHAPTERS[0]}.html")
     widget = page.locator(".cnn-widget").first
@@ -167,23 +236,26 @@ TABBABLE = (
 )
 
 
-@every_chapter
-def test_tab_reaches_every_control_and_shows_where_it_is(visit, chapter):
-    page = visit(f"{chapter}.html")
-    for widget in page.locator(".cnn-widget").all():
+# The tests that follow move the widgets; each holds from wherever the one before has left them.
+
+
+@on_every_chapter
+def test_tab_reaches_every_control_and_shows_where_it_is(wide):
+    for widget in wide.locator(".cnn-widget").all():
         expected = stops(widget)
         widget.locator(TABBABLE).first.evaluate(
             """(node) => {
                 const before = document.createElement("button");
                 before.textContent = "before";
+                before.id = "before";
                 node.closest(".cnn-widget").before(before);
                 before.focus();
             }"""
         )
         reached = set()
         for _ in range(len(expected) + 1):
-            page.keyboard.press("Tab")
-            stop = page.evaluate(
+            wide.keyboard.press("Tab")
+            stop = wide.evaluate(
                 """() => {
                     const node = document.activeElement;
                     const { outlineStyle, outlineWidth } = getComputedStyle(node);
@@ -195,6 +267,7 @@ def test_tab_reaches_every_control_and_shows_where_it_is(visit, chapter):
                 break
             assert stop[1], f"no visible focus: {stop[2]}"
             reached.add(stop[0])
+        wide.locator("#before").evaluate("(node) => node.remove()")
         assert reached == expected
 
 
@@ -218,10 +291,9 @@ def stops(widget: Locator) -> set[str]:
     )
 
 
-@every_chapter
-def test_every_slider_moves_its_widget_by_keyboard(visit, chapter):
-    page = visit(f"{chapter}.html")
-    for widget in page.locator(".cnn-widget").all():
+@on_every_chapter
+def test_every_slider_moves_its_widget_by_keyboard(wide):
+    for widget in wide.locator(".cnn-widget").all():
         for slider in widget.locator("input[type=range]").all():
             if not slider.is_enabled() or not slider.is_visible():
                 continue  # an earlier slider left it nowhere to go
@@ -233,10 +305,9 @@ def test_every_slider_moves_its_widget_by_keyboard(visit, chapter):
             assert shown(widget) != before
 
 
-@every_chapter
-def test_widgets_answer_to_the_pointer(visit, chapter):
-    page = visit(f"{chapter}.html")
-    for widget in page.locator(".cnn-widget").all():
+@on_every_chapter
+def test_widgets_answer_to_the_pointer(wide):
+    for widget in wide.locator(".cnn-widget").all():
         before = shown(widget)
         targets = widget.locator(
             "button:enabled, input:is([type=radio], [type=checkbox]):enabled, [role=button]"

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from cnnlib.widgets.switches import METHODS, UNPOOLS, Switches
+from tests.browser.axe import axe_finds
 from tests.browser.model import choose
 from tests.test_widgets_switches import answered_cases
 
@@ -236,8 +236,7 @@ def test_a_dead_unit_says_that_nothing_goes_back(show):
 @pytest.mark.parametrize("width", [1280, 800, 390])
 def test_axe_finds_nothing_and_the_page_does_not_scroll_sideways(show, theme, width):
     page = show(Switches("a step"), theme=theme, width=width)
-    results = Axe().run(page)
-    assert results.violations_count == 0, results.generate_report()
+    assert axe_finds(page) == []
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     inside = page.locator(".cnn-widget").bounding_box()
     for shown in page.locator(".sw-stage, .sw-method").all():
