@@ -16,17 +16,23 @@ export MALLOC_MMAP_MAX_ = 0
 export MALLOC_TRIM_THRESHOLD_ = 100000000000
 export MALLOC_TOP_PAD_ = 268435456
 
-.PHONY: help book test lint serve built bench clean
+.PHONY: help book test test-fast lint serve built bench clean
 
 help:  ## these words
 	@echo "make WORD, where WORD is"
-	@sed -n 's/^\([a-z]*\):.*## /  \1\t/p' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' Makefile
 
 book: $(VENV)/.ready  ## build the book into _build/html
 	@$(VENV)/bin/jupyter-book build . -W -n --keep-going
 
-test: $(VENV)/.ready  ## run the unit, chapter and browser tests
-	@browser="$$($(PY) -m tests.browser.chromium)" && CHROMIUM="$$browser" $(PY) -m pytest
+# Tests run on as many workers as there are cores (four at most), with one thread of torch each.
+PYTEST := $(PY) -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal --durations 20
+
+test: book  ## build the book, then run the unit, chapter and browser tests
+	@browser="$$($(PY) -m tests.browser.chromium)" && CHROMIUM="$$browser" $(PYTEST)
+
+test-fast: $(VENV)/.ready  ## run the tests that need neither the built book nor a browser
+	@$(PYTEST) -m "not book and not browser"
 
 lint: $(VENV)/.ready  ## check formatting, imports and the front-end modules
 	$(PY) -m ruff format --check .
