@@ -11,8 +11,9 @@
   it has formulas. Large pictures of widgets become files of their own. The state that ipywidgets
   stores for its own CDN loader is left out.
 - Small typography: a number and its per cent sign stay on one line.
-- After the build: where the book is, how long each chapter took, and the traceback of a failed
-  cell; the same as ``_build/chapters.json``.
+- After the build: where the book is, how long each chapter took (one that is slow says why in its
+  front matter, ``slow: why``) and how long all took, and the traceback of a failed cell; times and
+  peak memory also as ``_build/chapters.json``.
 """
 
 import base64
@@ -281,6 +282,28 @@ def drop_pages_without_a_source(app: Sphinx, exception: Exception | None) -> Non
             page.unlink()
 
 
+# Seconds on two quiet cores. A busy machine needs more, so nothing fails by them: they are read.
+ENOUGH_FOR_A_CHAPTER = 30
+ENOUGH_FOR_ALL = 420
+
+
+def times_of_chapters(seconds: dict[str, float], reasons: dict[str, str | None]) -> list[str]:
+    """Lines: what each chapter took and, where that is long, why; what all took, and the limit."""
+    lines = []
+    for document, taken in seconds.items():
+        line = f"  {taken:6.1f} s  {document}"
+        if taken > ENOUGH_FOR_A_CHAPTER:
+            missing = f"over {ENOUGH_FOR_A_CHAPTER} s, and no `slow:` in its front matter says why"
+            line += f": {reasons[document] or missing}"
+        lines.append(line)
+    total = sum(seconds.values())
+    over = " (TOO LONG, if this machine was quiet)" if total > ENOUGH_FOR_ALL else ""
+    return [
+        *lines,
+        f"  {total:6.1f} s  in all; at most {ENOUGH_FOR_ALL} s on two quiet cores{over}",
+    ]
+
+
 def report(app: Sphinx, exception: Exception | None) -> None:
     """Say how long each chapter took, what failed, and where the book is."""
     path = _build_folder(app) / "chapters.json"
@@ -300,9 +323,10 @@ def report(app: Sphinx, exception: Exception | None) -> None:
             tracebacks[document] = run["traceback"]
     path.write_text(json.dumps(chapters, indent=1))
     if chapters:
+        reasons = {document: app.env.metadata[document].get("slow") for document in chapters}
+        seconds = {document: chapter["seconds"] for document, chapter in chapters.items()}
         print("\nChapters (a cached one shows the time of the run it keeps):")
-    for document, chapter in chapters.items():
-        print(f"  {chapter['seconds']:6.1f} s  {document}")
+        print("\n".join(times_of_chapters(seconds, reasons)))
     for document, traceback in tracebacks.items():
         print(f"\n{document} FAILED:\n{traceback}")
     if exception is None and not app._warncount:
