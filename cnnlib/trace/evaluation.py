@@ -21,10 +21,10 @@ def evaluating(module: nn.Module) -> Iterator[nn.Module]:
     The modules' own ``train()`` and ``eval()`` are not called, for they may change more than flags.
 
     What is put back: flags, submodules, parameters and buffers (the same objects with the same
-    memory), the values of buffers and of other tensors that are attributes, every other attribute,
-    and what lists, dictionaries, sets and objects of the network's own classes hold, at any depth.
-    That goes for what the network's hooks write to as well. Only values that ``forward`` writes
-    into a parameter's own memory stay: parameters are not copied.
+    memory, ``requires_grad`` and ``grad``), the values of buffers and of other tensors that are
+    attributes, every other attribute, and what lists, dictionaries, sets and objects of the
+    network's own classes hold, at any depth. That goes for what its hooks write to as well. Only
+    values that ``forward`` writes into a parameter's own memory stay: parameters are not copied.
     """
     parts = list(module.modules())
     kept = _Kept(parts)
@@ -50,7 +50,7 @@ class _Kept:
 
     def __init__(self, parts: list[nn.Module]) -> None:
         self.containers: dict[int, tuple[Any, Any]] = {}  # by id: what holds, and what it held
-        self.tensors: dict[int, tuple[Tensor, tuple, Tensor | None]] = {}
+        self.tensors: dict[int, tuple[Tensor, tuple, Tensor | None, tuple | None]] = {}
         self.files = {kind.__module__ for part in parts for kind in _own_classes(part)}
         waiting: list[Any] = list(parts)  # what is to be looked at
         for part in parts:  # lists that stand in a class are shared by its modules
@@ -93,7 +93,8 @@ class _Kept:
         if not plain or id(tensor) in self.tensors:
             return
         value = None if isinstance(tensor, nn.Parameter) else tensor.detach().clone()
-        self.tensors[id(tensor)] = tensor, _memory(tensor), value
+        gradient = (tensor.requires_grad, tensor.grad) if tensor.is_leaf else None
+        self.tensors[id(tensor)] = tensor, _memory(tensor), value, gradient
 
     def put_back(self) -> None:
         """Leave everything as it was found. What did not change is not touched."""
@@ -113,13 +114,19 @@ class _Kept:
                 if not _same(vars(thing), held):
                     vars(thing).clear()
                     vars(thing).update(held)
-        for tensor, memory, value in self.tensors.values():
+        for tensor, memory, value, gradient in self.tensors.values():
             if _memory(tensor)[1:] != memory[1:]:  # forward wrote tensor.data = ...
                 storage, _, dtype, device, *place = memory
                 tensor.data = torch.empty(0, dtype=dtype, device=device).set_(storage, *place)
             if value is not None and not torch.equal(tensor.detach(), value):
                 with torch.inference_mode(tensor.is_inference()), torch.no_grad():
                     tensor.detach().copy_(value)
+            if gradient and tensor.is_leaf:
+                wanted, found = gradient
+                if tensor.requires_grad != wanted:
+                    tensor.requires_grad_(wanted)
+                if tensor.grad is not found:
+                    tensor.grad = found
 
 
 def _memory(tensor: Tensor) -> tuple:

@@ -39,6 +39,8 @@ def bound(module: nn.Module, tensor: Tensor) -> tuple[tuple, dict[str, Any]]:
     parameters where there is no input, or more than one.
     """
     kind = type(module).__name__
+    if type(module).forward is nn.Module.forward and "forward" not in vars(module):
+        raise Refusal(f"{kind} has no forward(), so it cannot run; trace a module that has one")
     try:
         signature = inspect.signature(module.forward)
     except (TypeError, ValueError):  # written in C: it can only be tried
@@ -53,8 +55,6 @@ def bound(module: nn.Module, tensor: Tensor) -> tuple[tuple, dict[str, Any]]:
         return (), {needed[0].name: tensor}
     if any(p.kind in _BY_POSITION for p in parameters):
         return (tensor,), {}
-    if type(module).forward is nn.Module.forward:
-        raise Refusal(f"{kind} has no forward(), so it cannot run; trace a module that has one")
     raise Refusal(f"{takes} takes no input by position; trace gives a network one")
 
 

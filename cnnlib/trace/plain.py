@@ -47,16 +47,20 @@ def plain_module(module: nn.Module, what: str) -> nn.Module:
     return module
 
 
+class ScriptedCall(ValueError):
+    """A scripted function or method was called where none can be followed."""
+
+
 @contextmanager
 def without_scripts() -> Iterator[None]:
-    """Refuse every call of a scripted function or method within a ``with``.
+    """Refuse every call of a scripted function or method within a ``with``: ``ScriptedCall``.
 
     Torch does not say that it calls one, and runs what is inside out of Python's sight.
     """
 
     def refuse(called: Any, *args: Any, **kwargs: Any) -> None:
         name = getattr(called, "name", "") or "a function"
-        raise ValueError(f"{name} is scripted: call the plain function that it was made from")
+        raise ScriptedCall(f"{name} is scripted: call the plain function that it was made from")
 
     kinds = (torch.jit.ScriptFunction, torch._C.ScriptMethod)
     calls = [kind.__call__ for kind in kinds]
@@ -76,15 +80,15 @@ def is_compiled(module: nn.Module) -> bool:
 
 def scripted_functions(module: nn.Module) -> Iterator[str]:
     """The names of scripted functions that a module holds, or that its ``forward`` can name."""
-    known = dict(vars(module))
-    forward = known.get("forward") or getattr(type(module), "forward", None)
+    known: dict[str, Any] = {}
+    forward = vars(module).get("forward") or getattr(type(module), "forward", None)
     forward = getattr(forward, "__func__", forward)
     if isinstance(forward, FunctionType):
         names = forward.__code__.co_names
         known |= {name: forward.__globals__.get(name) for name in names}
         cells = zip(forward.__code__.co_freevars, forward.__closure__ or (), strict=True)
         known |= {name: _content(cell) for name, cell in cells}
-    for name, value in known.items():
+    for name, value in [*known.items(), *vars(module).items()]:
         for found in value if isinstance(value, list | tuple) else [value]:
             if isinstance(found, torch.jit.ScriptFunction):
                 yield found.name or name

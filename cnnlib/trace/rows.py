@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from cnnlib.geometry import Field
+from cnnlib.geometry import Field, whole_number
 from cnnlib.trace.reading import Reading, feeds, reads
 
 
@@ -50,8 +50,7 @@ def summarise(layers: Sequence[LayerTrace], depth: int = 1) -> list[LayerTrace]:
 
     Raises ``ValueError`` for a depth below 1.
     """
-    if type(depth) is not int or depth < 1:
-        raise ValueError(f"depth={depth!r}: expected a whole number from 1 up")
+    depth = whole_number(depth, "depth", 1)
     groups: dict[int, list[int]] = {}
     home, stem = {-1: -1}, None
     for number, layer in enumerate(layers):
@@ -127,13 +126,17 @@ def seen_by(
     Raises ``ValueError`` for a row or a unit that is not there, or where ``layers`` is a summary.
     """
     _check_rows(layers)
-    if type(row) is not int or not 0 <= row < len(layers):
-        raise ValueError(f"row={row!r}: expected a whole number from 0 to {len(layers) - 1}")
-    grid, unit = layers[row].grid, tuple(unit)
-    if len(unit) != len(grid) or not all(
-        type(place) is int and 0 <= place < size for place, size in zip(unit, grid, strict=True)
-    ):
-        raise ValueError(f"unit={unit}: row {row} ({layers[row].name}) has a grid of {grid}")
+    row = whole_number(row, "row", 0)
+    if row >= len(layers):
+        raise ValueError(f"row={row}: expected a whole number from 0 to {len(layers) - 1}")
+    grid, given = layers[row].grid, tuple(unit)
+    try:
+        unit = tuple(whole_number(place, "unit", 0) for place in given)
+        inside = all(place < size for place, size in zip(unit, grid, strict=True))
+    except ValueError:
+        inside = False
+    if not inside:
+        raise ValueError(f"unit={given}: row {row} ({layers[row].name}) has a grid of {grid}")
     boxes: dict[int, list[_Box]] = {number: [] for number in range(-1, row)}
     boxes[row] = [tuple(frozenset([place]) for place in unit)]
     for number in range(row, -1, -1):

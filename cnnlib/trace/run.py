@@ -29,7 +29,7 @@ from cnnlib.trace.call import (
 from cnnlib.trace.evaluation import evaluating
 from cnnlib.trace.inputs import bound, checked_shape
 from cnnlib.trace.meta import empty_like, shape_only
-from cnnlib.trace.plain import plain_module, without_scripts
+from cnnlib.trace.plain import ScriptedCall, plain_module, without_scripts
 from cnnlib.trace.reading import IDENTITY, Positions, Reading, around, reads
 from cnnlib.trace.rows import LayerTrace, marked
 from cnnlib.trace.sight import Sight, everywhere, joined, own, through
@@ -125,6 +125,7 @@ class _Run(TorchFunctionMode):
         self.values: dict[int, Value] = {}  # tensors that depend on the network's input
         self.lost: dict[int, str] = {}  # such tensors that can no longer be followed, and why
         self.origins: dict[int, frozenset[int]] = {}  # other tensors: the parameters behind them
+        self.made: set[int] = set()  # parameters that the run itself has made
         self.sizes: dict[int, int] = {}  # elements of each parameter
         self.counted: set[int] = set()  # parameters that a row has counted
         kinds = [p.dtype for p in module.parameters() if p.is_floating_point()]
@@ -214,10 +215,7 @@ class _Run(TorchFunctionMode):
             for name, tensor in part._parameters.items():
                 if tensor is not None and id(tensor) not in self.state:
                     where = f"{path or 'the network'} ({_kind(part)})"
-                    raise Refusal(
-                        f"{where}: {name} is made while the network runs: "
-                        "run it once with a real input, then trace it"
-                    )
+                    raise Refusal(f"{where}: {name} {_MADE}")
 
     def explained(self, error: Exception) -> ValueError:
         """What a network's own code raised, with the module that was running."""
@@ -226,7 +224,13 @@ class _Run(TorchFunctionMode):
         except Refusal as refusal:
             return refusal
         where = self.frames[-1] if self.frames else "the network"
-        return ValueError(f"{where}: forward raised {type(error).__name__}: {error}")
+        if isinstance(error, ScriptedCall):
+            return ValueError(f"{where}: {error}")
+        own = {nn.Module.train, nn.Module.eval}
+        kinds = {type(part) for part in self.paths}
+        names = [kind.__name__ for kind in kinds if not {kind.train, kind.eval} <= own]
+        hint = f" ({names[0]} has its own train(): call eval() first)" if names else ""
+        return ValueError(f"{where}: forward raised {type(error).__name__}: {error}{hint}")
 
     def _as_one(self, start: int) -> tuple[Reading, ...] | None:
         """How the rows from ``start`` on read each axis as one layer; None if they are several."""
@@ -319,11 +323,15 @@ class _Run(TorchFunctionMode):
             if id(tensor) in self.lost:
                 raise Refusal(f"{where}: {name} reads a tensor that {self.lost[id(tensor)]}")
             if tensor.is_meta and id(tensor) not in self.values and id(tensor) not in self.origins:
-                if not isinstance(tensor, nn.Parameter):  # of a layer that forward makes
+                if not isinstance(tensor, nn.Parameter):
                     raise Refusal(f"{where}: {name} reads a tensor made out of trace's sight")
+                self.made.add(id(tensor))
                 self.kept.append(tensor)
                 self.origins[id(tensor)] = frozenset()
         tracked = [tensor for tensor in given if id(tensor) in self.values]
+        if tracked and any(id(tensor) in self.made for tensor in given):
+            self._check_parameters()
+            raise Refusal(f"{where}: {name} reads a parameter that {_MADE}")
         origins = frozenset().union(*(self.origins.get(id(tensor), ()) for tensor in given))
         receiver = args[0] if args else None
         if name in _NEW and func is getattr(torch, name) and kwargs.get("device") is None:
@@ -336,6 +344,8 @@ class _Run(TorchFunctionMode):
                 out = func(*args, **kwargs)
         except Exception as error:
             raise Refusal(f"{where}: {self._trouble(name, given, tracked, error)}") from error
+        if tracked and func.__name__ == "__set__":
+            raise Refusal(f"{where}: {name}: it writes into a tensor, which trace cannot follow")
         result = receiver if name == "setitem" else out
         made = list(tensors(result))
         copied = name in COPIES and id(receiver) in self.values
@@ -449,6 +459,8 @@ _NEW = ("empty", "full", "ones", "rand", "randint", "randn", "zeros")
 #: Their indices keep their content, and so stay where they are.
 _INDEXING = ("getitem", "setitem", "index_select")
 
+
+_MADE = "is made while the network runs: run it once with a real input, then trace it"
 
 #: What torch says where a tensor on the meta device is asked for its content.
 _NO_VALUES = ("meta tensor", "meta device", "Meta tensor")

@@ -18,7 +18,7 @@ def slide(call: Call, readings: Sequence[Reading], mixes: bool = False) -> Effec
     """Readings of the last dimensions. ``mixes``: the one in front of them (channels) is summed."""
     dims, found = list(call.dims), {}
     if call.name != "pad" and call.axes < len(readings) == len(dims) - 1:
-        raise call.refusal("it reads its input as one picture without a batch dimension")
+        raise call.refusal("it reads its input as one example without a batch dimension")
     shape = call.out_shape
     present = {axis for dim in dims for axis in axes_of(dim)}
     for back, reading in enumerate(reversed(readings), start=1):
