@@ -211,7 +211,8 @@ def main() -> None:
         print("\nChapters, pages and widgets: first make book.")
         return
     bench_chapters()
-    with serving(SITE) as address, sync_playwright() as playwright:
+    with serving() as share, sync_playwright() as playwright:
+        address = share(SITE)
         browser = playwright.chromium.launch(executable_path=find_chromium(), args=FLAGS)
         bench_pages(browser, address)
         bench_redraws(browser, address)

@@ -1,5 +1,6 @@
 """The chapters keep the house's rules, and `make book` builds, caches and fails as it should."""
 
+import importlib.util
 import json
 import os
 import re
@@ -7,6 +8,7 @@ import shlex
 import shutil
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import jupytext
 import pytest
@@ -153,11 +155,109 @@ def test_every_model_file_has_a_chapter_that_builds_it():
     assert all(told.values())
 
 
+# --- The Makefile -------------------------------------------------------------------------------
+
+
+def test_make_help_lists_every_word():
+    phony = re.search(r"^\.PHONY: (.*)", (ROOT / "Makefile").read_text(), re.MULTILINE)[1]
+    said = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
+    listed = {line.split()[0] for line in said.stdout.splitlines()[1:]}
+    assert listed == set(phony.split()) - {"built"}
+
+
+def test_make_test_builds_the_book_first():
+    said = subprocess.run(
+        ["make", "--dry-run", "test"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    built, tested = said.stdout.index("jupyter-book build"), said.stdout.index("-m pytest")
+    assert built < tested
+
+
+# --- The build's parts --------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def cnnbook():
+    """The book's own extension, as Sphinx imports it."""
+    spec = importlib.util.spec_from_file_location("cnnbook", ROOT / "book" / "_ext" / "cnnbook.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def cache_name(cnnbook, tmp_path, monkeypatch):
+    """() -> the folder that a build of the book in tmp_path keeps its results in."""
+    for name in ("cnnlib/rows.py", "cnnlib/widgets/a.js", "book/_ext/ours.py", "requirements.txt"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("as it was")
+    monkeypatch.setattr(cnnbook, "LIBRARY", tmp_path / "cnnlib")
+
+    def named() -> str:
+        app = SimpleNamespace(srcdir=tmp_path, outdir=tmp_path / "_build" / "html")
+        config = SimpleNamespace()
+        cnnbook.name_the_cache(app, config)
+        return config.nb_execution_cache_path
+
+    return named
+
+
+@pytest.mark.parametrize("name", ["cnnlib/rows.py", "cnnlib/widgets/a.js", "requirements.txt"])
+def test_a_change_of_what_chapters_run_on_names_another_cache(cache_name, tmp_path, name):
+    names = [cache_name()]
+    (tmp_path / name).write_text("changed")
+    names.append(cache_name())
+    assert len(set(names)) == 2
+    (tmp_path / name).write_text("as it was")
+    assert cache_name() == names[0]
+
+
+def test_a_new_a_moved_and_a_lost_module_name_other_caches(cache_name, tmp_path):
+    names = [cache_name()]
+    (tmp_path / "cnnlib" / "new.py").write_text("")
+    names.append(cache_name())
+    (tmp_path / "cnnlib" / "new.py").rename(tmp_path / "cnnlib" / "moved.py")
+    names.append(cache_name())
+    (tmp_path / "cnnlib" / "rows.py").unlink()
+    names.append(cache_name())
+    assert len(set(names)) == 4
+
+
+@pytest.mark.parametrize("name", ["cnnlib/__pycache__/rows.pyc", "book/_ext/ours.py", "README.md"])
+def test_what_no_chapter_runs_on_leaves_the_cache_its_name(cache_name, tmp_path, name):
+    before = cache_name()
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text("changed")
+    assert cache_name() == before
+
+
+def test_caches_of_other_names_are_dropped(cache_name, tmp_path):
+    first = Path(cache_name())
+    first.mkdir(parents=True)
+    assert cache_name() == str(first) and first.exists()
+    (tmp_path / "requirements.txt").write_text("changed")
+    assert cache_name() != str(first) and not first.exists()
+
+
+def test_the_times_of_chapters_are_added_up_and_a_slow_one_says_why(cnnbook):
+    seconds = {"a": 29.94, "b": 31.0, "c": 45.5}
+    reasons = {"a": "never said", "b": None, "c": "It trains three networks."}
+    assert cnnbook.times_of_chapters(seconds, reasons) == [
+        "    29.9 s  a",
+        "    31.0 s  b: over 30 s, and no `slow:` in its front matter says why",
+        "    45.5 s  c: It trains three networks.",
+        "   106.4 s  in all; at most 420 s on two quiet cores",
+    ]
+    *_, all_of_them = cnnbook.times_of_chapters({"a": 420.1}, {"a": "so"})
+    assert all_of_them.endswith("(TOO LONG, if this machine was quiet)")
+
+
 # --- The build, on a book of one page -----------------------------------------------------------
 
 FRONT_MATTER = """---
 jupytext: {text_representation: {extension: .md, format_name: myst}}
 kernelspec: {display_name: Python 3, language: python, name: python3}
+slow: It counts to a very large number.
 ---
 
 (tiny)=
@@ -229,14 +329,16 @@ def tiny_book(tmp_path) -> TinyBook:
 
 
 def test_a_build_runs_again_only_what_has_changed(tiny_book):
+    """(What counts as a change of the library or the versions: the tests of the cache's name.)"""
+    extension = tiny_book.folder / "book" / "_ext" / "cnnbook.py"
+    limit = "ENOUGH_FOR_A_CHAPTER = "
+    extension.write_text(re.sub(rf"^{limit}.*", f"{limit}0", extension.read_text(), flags=re.M))
     tiny_book.write(COUNTING_CELL)
     succeeded, said = tiny_book.build()
     assert succeeded, said
     assert "_build/html/index.html" in said
-    assert re.search(r"\d+\.\d s +book/index", said)
-    assert tiny_book.runs == 1
-
-    tiny_book.build()
+    assert re.search(r"\d+\.\d s +book/index: It counts to a very large number\.", said)
+    assert re.search(r"\d+\.\d s +in all", said)
     assert tiny_book.runs == 1
 
     tiny_book.write(COUNTING_CELL + "\nMore words.\n")
@@ -244,14 +346,13 @@ def test_a_build_runs_again_only_what_has_changed(tiny_book):
     assert tiny_book.runs == 1
     assert "More words." in tiny_book.page("index").read_text()
 
-    for runs, name in enumerate(["cnnlib/__init__.py", "requirements.txt"], start=2):
-        tiny_book.change(name)
-        tiny_book.build()
-        assert tiny_book.runs == runs, name
+    tiny_book.change("cnnlib/__init__.py")
+    tiny_book.build()
+    assert tiny_book.runs == 2
 
     tiny_book.write(COUNTING_CELL.replace('"x"', '"xx"'))
     tiny_book.build()
-    assert tiny_book.runs == 5
+    assert tiny_book.runs == 4
 
 
 def test_a_failing_cell_fails_every_build_until_it_is_mended(tiny_book):

@@ -1,4 +1,5 @@
-"""The front end's model of the page's first widget: what was chosen, and choosing for it."""
+"""The front end's model of the page's first widget: what was chosen, and choosing for it; and when
+what was chosen has been drawn."""
 
 from playwright.sync_api import Page
 
@@ -19,3 +20,8 @@ def choose(page: Page, **values) -> None:
         for (const [name, value] of Object.entries(values)) m.set(name, value); }""",
         values,
     )
+
+
+def settle(page: Page) -> None:
+    """Wait until what was asked for has been drawn."""
+    page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")

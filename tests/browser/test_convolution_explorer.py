@@ -23,6 +23,7 @@ from cnnlib.widgets.convolution_explorer import (
     resized,
 )
 from tests.browser.axe import axe_finds
+from tests.browser.model import settle
 
 MODULE = "./widgets/convolution_explorer.js"
 
@@ -78,11 +79,6 @@ def sentence(page) -> str:
 
 def arithmetic(page) -> str:
     return re.sub(r"\s+", " ", page.locator(".cx-meeting .cx-terms").inner_text()).strip()
-
-
-def settle(page) -> None:
-    """Waits until what was asked for has been drawn."""
-    page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
 
 def slider(page, label: str):
@@ -903,17 +899,24 @@ async ([code, state]) => {
   el.querySelectorAll(".cx-transport button")[2].click();
   el.querySelectorAll(".cx-transport button")[1].click();
   undo();
-  await new Promise((done) => setTimeout(done, 1000));
-  const left = Object.values(listeners).reduce((sum, set) => sum + set.size, 0);
-  return [saved.map(({ step }) => step), left, el.dataset.lmSuppressShortcuts];
+  window.live = { saved, listeners, el };
 }
 """
+
+LEFT = """() => {
+  const { saved, listeners, el } = window.live;
+  const left = Object.values(listeners).reduce((sum, set) => sum + set.size, 0);
+  return [saved.map(({ step }) => step), left, el.dataset.lmSuppressShortcuts];
+}"""
 
 
 def test_live_form_saves_its_changes_and_its_undo_stops_everything(show):
     explorer = ConvolutionExplorer()
     page = show(explorer)
-    steps, left, suppressed = page.evaluate(LIVE, [explorer._esm, explorer.page_state()])
+    page.clock.install()
+    page.evaluate(LIVE, [explorer._esm, explorer.page_state()])
+    page.clock.run_for(5000)
+    steps, left, suppressed = page.evaluate(LEFT)
     assert steps == [1]
     assert left == 0
     assert suppressed == "true"

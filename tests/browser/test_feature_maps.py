@@ -10,7 +10,7 @@ from torch import nn
 from cnnlib.trace import seen_by, trace
 from cnnlib.widgets.feature_maps import FeatureMaps
 from tests.browser.axe import axe_finds
-from tests.browser.model import choose, chosen
+from tests.browser.model import choose, chosen, settle
 from tests.test_widgets_feature_maps import KEPT, SHAPE, decoded, make, network, pictures
 
 NAMES = {1: "tanh", 2: "pool", 4: "relu", 5: "out"}
@@ -336,7 +336,8 @@ def test_a_change_from_python_is_drawn(show):
 def test_the_mark_lies_on_its_unit_after_the_page_has_changed_its_width(show):
     page = show(widget(layer=2, channel=3, unit=[4, 1]), width=1280)
     page.set_viewport_size({"width": 400, "height": 900})
-    page.wait_for_timeout(100)
+    page.wait_for_function("innerWidth === 400")
+    settle(page)
     mark = page.locator(".cnn-unit").bounding_box()
     canvas = page.locator(".cnn-grid-maps canvas").nth(3).bounding_box()
     assert mark["width"] == pytest.approx(canvas["width"] / 5, abs=0.1)

@@ -432,8 +432,9 @@ def test_with_a_kernel_its_answer_is_spoken_once_it_has_come(show):
     expect(status).to_have_text(words(page))
     assert "columns 17 to 22: the network says" in words(page)
     real.place = [3, 3]
+    page.clock.install()
     choose(page, place=[3, 3], answer=real.answer)
-    page.wait_for_timeout(400)
+    page.clock.run_for(5000)
     assert "columns 17 to 22: the network says" in status.text_content()
 
 

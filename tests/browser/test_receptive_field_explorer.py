@@ -13,6 +13,7 @@ from torch import nn
 from cnnlib.trace import seen_by, trace
 from cnnlib.widgets.receptive_field_explorer import ReceptiveFieldExplorer
 from tests.browser.axe import axe_finds
+from tests.browser.model import settle
 from tests.test_widgets_receptive_field_explorer import NETWORKS, traced, words
 
 IN_JS = """
@@ -331,7 +332,7 @@ def test_dragging_moves_the_unit_along(show):
     says(page, "Unit (0, 15) of conv")
     page.mouse.up()
     page.mouse.move(box["x"] + 2, box["y"] + box["height"] - 2)
-    page.wait_for_timeout(100)
+    settle(page)
     assert state(page, "unit") == [0, 15]
 
 

@@ -97,9 +97,14 @@ def test_another_photograph_shows_where_the_channel_answers_most_there(show):
     y, x = strongest(1, 0, 1)
     assert f"row {y}, column {x}: " in words(page)[0]
     assert pixels(page, ".cnn-input canvas", 1).std() > 20  # what it saw
-    choose(page, photograph=2)
-    page.wait_for_timeout(100)
-    assert pixels(page, ".cnn-input canvas").max() < 20  # the black one
+    choose(page, photograph=2)  # the black one
+    page.wait_for_function(
+        """() => {
+          const canvas = document.querySelector(".cnn-input canvas");
+          const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+          return data.every((value, i) => i % 4 === 3 || value < 20);
+        }"""
+    )
 
 
 def test_a_channel_that_answers_nowhere_says_so(show):
@@ -285,7 +290,9 @@ def test_after_the_undo_the_widget_hears_nothing(show):
           const before = text();
           undo();
           place.cnnModel.set("channel", 2);
-          await new Promise((resolve) => setTimeout(resolve, 200));
+          const listening = place.querySelector(".cnn-words");
+          while (!listening.textContent.includes("channel 2"))
+            await new Promise((resolve) => requestAnimationFrame(resolve));
           return [before, text()];
         }"""
     )
