@@ -92,9 +92,9 @@ SMALL_RECIPE = Recipe(
     half_weights=True,
 )
 
-# The networks to look into. The photographs are 144x144; the network sees 128x128 of them. The decay
-# is strong, so that weights which training does not hold up fade: at the highest rate a weight loses
-# its start within 1 / (rate x decay) = 2,000 steps, of 7,400.
+# The networks to look into. The photographs are 144x144; the network sees 128x128 of them. Weight
+# decay is strong, so that weights which training does not hold up fade: at the highest rate a
+# weight loses its start within 1 / (rate x decay) = 2,000 steps, of 7,400.
 PHOTOGRAPHS = replace(TINY_IMAGES, height=128, width=128, resize=144)
 INSIDE_RECIPE = Recipe(
     PHOTOGRAPHS,
