@@ -1,7 +1,7 @@
 """AlexNet: Krizhevsky, Sutskever & Hinton 2012, "ImageNet classification with deep convolutional
 neural networks".
 
-The one new idea: scale. LeNet's plan, a hundred times larger, made trainable by ReLU, dropout,
+The one new idea: scale. LeNet's plan, a thousand times larger, made trainable by ReLU, dropout,
 augmentation and two graphics cards.
 
 Two forms are buildable:

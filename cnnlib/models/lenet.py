@@ -1,8 +1,9 @@
 """LeNet-5: LeCun, Bottou, Bengio & Haffner 1998, "Gradient-based learning applied to document
 recognition", Proceedings of the IEEE 86(11), section II.B.
 
-The one new idea: learn the features too. Convolutions with shared weights and subsampling between
-them turn pixels into a code, and one gradient trains everything from the pixels to the answer.
+The idea, theirs since 1989: learn the features too. Convolutions with shared weights and
+subsampling between them turn pixels into a code, and one gradient trains everything from the pixels
+to the answer.
 
 Where we differ from the paper, and why:
 
