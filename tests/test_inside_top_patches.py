@@ -253,6 +253,7 @@ def test_on_networks_of_every_kind(key):
     training = [part.training for part in network.modules()]
     maps = maps_of(network, layer, as_input(image))
     channel = maps.flatten(1).amax(1).argmax().item()  # above 0, so that there is a projection
+    network.train()
     [top] = top_patches(network, [image], layer, channel, prepare=as_input)[channel]
     assert [part.training for part in network.modules()] == training
     assert top.activation == pytest.approx(maps[channel].max().item(), rel=1e-4) and maps.max() > 0

@@ -132,22 +132,23 @@ def send_back(
             out = run_to(network, layer, pixels.clone())  # a first layer may write into its input
         if not isinstance(out, Tensor) or not out.is_floating_point():
             raise _no_maps(layer)
-        if not out.requires_grad:
-            raise ValueError(
-                f"layer={layer!r}: no signal can be sent back to the picture, for it has no part "
-                "in the layer, or the network cuts the way (no_grad, detach)"
-            )
-        _check_checkpoints(out)
+        check_way_back(out, f"layer={layer!r}")
         if watch:
             watch.check(out, what, strict)
         signal = start(out.detach())
-        try:
-            found = _gradient(out, pixels, signal)
-        except torch.OutOfMemoryError:
-            raise
-        except RuntimeError as error:
-            raise ValueError(f"layer={layer!r}: torch cannot go back from it: {error}") from error
-    return found
+        with refusals_of_torch(f"layer={layer!r}"):
+            return _gradient(out, pixels, signal)
+
+
+@contextmanager
+def refusals_of_torch(what: str) -> Iterator[None]:
+    """Within it, a ``RuntimeError`` of torch is a ``ValueError`` that says for what."""
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        raise
+    except RuntimeError as error:
+        raise ValueError(f"{what}: torch cannot go back to the picture: {error}") from error
 
 
 def _gradient(out: Tensor, pixels: Tensor, signal: Tensor) -> Tensor:
@@ -165,11 +166,17 @@ def _no_maps(layer: str) -> ValueError:
     return ValueError(f"layer={layer!r}: expected one that gives (N, C, H, W) or (N, K)")
 
 
-def _check_checkpoints(out: Tensor) -> None:
+def check_way_back(out: Tensor, what: str) -> None:
+    """Raise ``ValueError`` where torch cannot go back from ``out`` to the picture."""
+    if not out.requires_grad:
+        raise ValueError(
+            f"{what}: no signal can be sent back to the picture: it has no part in this, or the "
+            "network cuts the way (no_grad, inference_mode, detach)"
+        )
     if any(node.name().startswith("CheckpointFunction") for node in way_back(out)):
         raise ValueError(
-            "the network checkpoints with use_reentrant=True, and torch cannot go back to the "
-            "picture through that: use_reentrant=False works"
+            f"{what}: the network checkpoints with use_reentrant=True, and torch cannot go back to "
+            "the picture through that: use_reentrant=False works"
         )
 
 

@@ -184,10 +184,11 @@ class RectifierWatch(TorchFunctionMode):
         known = self._functions(func, name, args, kwargs, tracked, target)
         copies = name in COPIES or not torch.is_grad_enabled()
         rectifier = None if copies else self._rectifier(known)
-        versions = [tensor._version for tensor in given if tensor is not target]
+        read = [t for t in given if t is not target and not t.is_inference()]
+        versions = [tensor._version for tensor in read]
         with torch.set_grad_enabled(torch.is_grad_enabled() and rectifier is None):
             out = func(*args, **kwargs)
-        if versions != [tensor._version for tensor in given if tensor is not target]:
+        if versions != [tensor._version for tensor in read]:
             raise ValueError(f"{self.where}: {name} writes into its input and does not say so")
         if rectifier and target is not None:
             target.copy_(self._rectified(rectifier, target.detach().clone()))

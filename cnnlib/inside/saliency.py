@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cnnlib.geometry import whole_number
-from cnnlib.inside.deconvnet import send_back
+from cnnlib.inside.deconvnet import check_way_back, refusals_of_torch, send_back
 from cnnlib.inside.images import check_image, several
 from cnnlib.inside.layers import differentiable, named_layer
 
@@ -53,7 +53,14 @@ def _by_rule(method: str, rule: str) -> Callable[[nn.Module, Tensor, Tensor], Te
 
 
 def _forward(network: nn.Module) -> Callable[[Tensor], Tensor]:
-    return lambda pixels: network(pixels.clone())  # a first layer may write into its input
+    """The network's outputs; without a way back they are refused."""
+
+    def outputs(pixels: Tensor) -> Tensor:
+        found = network(pixels.clone())  # a first layer may write into its input
+        check_way_back(found, "module")
+        return found
+
+    return outputs
 
 
 def _grad_cam(network: nn.Module, layer: nn.Module, pixels: Tensor, target: Tensor) -> Tensor:
@@ -70,7 +77,7 @@ def _grad_cam(network: nn.Module, layer: nn.Module, pixels: Tensor, target: Tens
 
     hook = layer.register_forward_hook(keep)
     try:
-        outputs = network(pixels.clone())
+        outputs = _forward(network)(pixels)
     finally:
         hook.remove()
     if not maps or not maps[0].requires_grad:
@@ -155,13 +162,15 @@ def attribute(
     number = STEPS if steps is None else whole_number(steps, "steps", least=1)
     with differentiable(module, image, "attribute") as (network, pixels):
         numbers = target_numbers(network, pixels, target)
-        if integrates:
-            begin = _baseline(pixels, baseline)
-            found = _integrated_gradients(network, pixels, numbers, begin, number)
-        elif method in METHODS:
-            found = METHODS[method](network, pixels, numbers)
-        else:
-            found = LAYER_METHODS[method](network, named_layer(network, layer), pixels, numbers)
+        begin = _baseline(pixels, baseline)
+        with refusals_of_torch(f"method={method!r}"):
+            if integrates:
+                found = _integrated_gradients(network, pixels, numbers, begin, number)
+            elif method in METHODS:
+                found = METHODS[method](network, pixels, numbers)
+            else:
+                part = named_layer(network, layer)
+                found = LAYER_METHODS[method](network, part, pixels, numbers)
     return found.detach()
 
 
