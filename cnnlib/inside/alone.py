@@ -14,6 +14,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from cnnlib.inside.patches import NUMBERS, operation
 
 #: How far an answer may be from the same picture's answer alone, as a share of the largest number
 #: in it. Other batch sizes round differently, the more so in short numbers.
@@ -30,10 +33,15 @@ Ask = Callable[[Tensor], Sequence[Tensor]]
 
 
 class Alone(NamedTuple):
-    """A picture's answers when it runs alone, and the seconds a picture takes among two."""
+    """A picture's answers when it runs alone, and the seconds a picture takes among two.
+
+    ``takes_numbers``: the network takes numbers out of tensors. It may branch on them, and whether
+    it does so for each picture by itself is not known for sure.
+    """
 
     answers: Sequence[Tensor]
     seconds: float
+    takes_numbers: bool
 
 
 def check_takes_one_image(module: nn.Module, what: str) -> None:
@@ -62,8 +70,9 @@ def check_alone(ask: Ask, image: Tensor, fill: Tensor | None = None) -> Alone:
     Raises ``ValueError`` where the answers differ: the network looks across the batch, or gives a
     picture another answer each time. Also where it takes one picture and no two.
     """
-    alone, drew = _watching_dice(ask, image)
-    if drew and _watching_dice(ask, image)[1]:  # a layer made in the first run draws once
+    watch = _NumbersWatch()
+    alone, drew = _watching_dice(ask, image, watch)
+    if drew and _watching_dice(ask, image, watch)[1]:  # a layer made in the first run draws once
         raise ValueError(
             "the network draws random numbers (dropout or noise that stays active): expected one "
             "whose answer does not depend on chance"
@@ -91,7 +100,7 @@ def check_alone(ask: Ask, image: Tensor, fill: Tensor | None = None) -> Alone:
                     "the same one, whatever ran before"
                 )
             raise dependent()
-    return Alone(alone, min(seconds))
+    return Alone(alone, min(seconds), watch.taken)
 
 
 def _in_company(ask: Ask, batch: Tensor) -> Sequence[Tensor]:
@@ -143,10 +152,25 @@ def _tolerance(answer: Tensor) -> float:
     return TOLERANCE.get(answer.dtype, TOLERANCE[torch.float32])
 
 
-def _watching_dice(ask: Ask, image: Tensor) -> tuple[Sequence[Tensor], bool]:
+class _NumbersWatch(TorchFunctionMode):
+    """Sees whether numbers are taken out of tensors."""
+
+    taken = False
+
+    def __torch_function__(
+        self, func: Callable, types: Any, args: tuple = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        self.taken = self.taken or operation(func) in NUMBERS
+        return func(*args, **(kwargs or {}))
+
+
+def _watching_dice(
+    ask: Ask, image: Tensor, watch: TorchFunctionMode
+) -> tuple[Sequence[Tensor], bool]:
     """The answers for ``image``, and whether random numbers were drawn for them."""
     before = _dice()
-    answers = ask(image.clone())
+    with watch:
+        answers = ask(image.clone())
     return answers, not _same(before, _dice())
 
 

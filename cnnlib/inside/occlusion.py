@@ -144,7 +144,8 @@ def occlusion_map(
 
     Whatever the method, the first image runs alone and beside other pictures first, and places out
     of batches are run alone. A network whose answer for a picture depends on the others in the
-    batch, or on chance, is refused.
+    batch, or on chance, is refused. One that takes numbers out of tensors, to branch on them
+    perhaps, has every picture run alone.
 
     ``outputs``: whether to keep all outputs at all places. None keeps them up to 64 MiB.
 

@@ -189,9 +189,10 @@ def _call(func: Callable, args: tuple, kwargs: dict[str, Any]) -> Any:
     record = next(iter(mine.values())).record
     if torch.is_inference_mode_enabled():
         raise record.refuse("the network computes in inference mode, where writes leave no trace")
-    if func.__name__ in _NUMBERS or kwargs.get("out") is not None:
-        does = "takes numbers out of" if kwargs.get("out") is None else "writes into"
-        raise record.refuse(f"{name} {does} a tensor")
+    if operation(func) in NUMBERS:
+        raise record.refuse(f"{name} takes numbers out of a tensor")
+    if operation(func) in _MEMORY or kwargs.get("out") is not None:
+        raise record.refuse(f"{name} writes into a tensor's memory")
     writes, first = in_place(func, args, kwargs) or name == "setitem", args[0] if args else None
     if writes and not isinstance(first, Occluded):
         raise record.refuse(f"{name} writes what depends on the occluder into what does not")
@@ -273,12 +274,15 @@ _SHAPE_ONLY = {"shape", "size", "dim", "ndim", "ndimension", "numel", "nelement"
 _SHAPE_ONLY |= {"layout", "is_cuda", "requires_grad", "is_floating_point", "len", "get_device"}
 _SHAPE_ONLY |= {"is_complex", "is_inference", "is_leaf", "grad_fn", "is_nested", "is_sparse"}
 
-#: They take numbers out of a tensor, or its memory: what is done with them cannot be seen. A tensor
-#: of many places has no one number to go by.
-_NUMBERS = {"item", "tolist", "numpy", "equal", "allclose", "is_nonzero", "data_ptr", "storage"}
-_NUMBERS |= {"untyped_storage", "_typed_storage", "__array__", "__dlpack__", "__set__", "__bool__"}
-_NUMBERS |= {"__int__", "__float__", "__complex__", "__index__", "__contains__", "set_", "map_"}
-_NUMBERS |= {"apply_", "map2_", "resize_", "resize_as_", "share_memory_"}
+#: They take numbers out of a tensor. What is done with them cannot be seen, and a batch of many
+#: pictures has no one number to go by.
+NUMBERS = {"item", "tolist", "numpy", "equal", "allclose", "is_nonzero", "_local_scalar_dense"}
+NUMBERS |= {"__array__", "__dlpack__", "__bool__", "__int__", "__float__", "__complex__"}
+NUMBERS |= {"__index__", "__contains__"}
+
+#: They take hold of a tensor's memory, or give it another.
+_MEMORY = {"data_ptr", "storage", "untyped_storage", "_typed_storage", "__set__", "set_", "map_"}
+_MEMORY |= {"apply_", "map2_", "resize_", "resize_as_", "share_memory_"}
 
 
 def put(
@@ -408,9 +412,14 @@ def argument(args: Sequence, kwargs: dict, place: int, name: str, default: Any =
     return args[place] if len(args) > place else kwargs.get(name, default)
 
 
+def operation(func: Callable) -> str:
+    """A function's own name, without the overload that ``torch.ops`` adds."""
+    return func.__name__.partition(".")[0]
+
+
 def in_place(func: Callable, args: Sequence, kwargs: dict) -> bool:
     """Whether a call writes into its first argument."""
-    name = func.__name__
+    name = operation(func)
     if name.startswith("__"):
         return name.startswith("__i") and name not in ("__int__", "__index__", "__invert__")
     names = names_of(func)

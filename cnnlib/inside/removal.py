@@ -152,7 +152,8 @@ def _curve(
         first, second = (fill, image) if into else (image, fill)
         shares, found = [], []
         numbers = target_numbers(network, image, target)
-        check_alone(lambda images: [network(images)], image[:1], fill[:1])
+        alone = check_alone(lambda images: [network(images)], image[:1], fill[:1])
+        batch_size = 1 if alone.takes_numbers else batch_size
         todo = [(i, int(count)) for i in range(len(image)) for count in counts]
         for start in tqdm(
             range(0, len(todo), batch_size),

@@ -171,6 +171,8 @@ class Scan:
         parts = [self._read(*(*first.answers, None)[:2], [0])]
         room = BATCH.get(self.image.device.type, BATCH_ELSEWHERE)
         self.batch = max(1, room // (largest * self.image.element_size()))
+        if first.takes_numbers:  # to go by them, perhaps
+            self.batch = 1
         for start in range(1, len(self.image), self.batch):
             numbers = range(start, min(start + self.batch, len(self.image)))
             parts.append(self.answers(self.image[start : numbers.stop].clone(), numbers))
