@@ -1,8 +1,14 @@
 """The projection to pixels: by hand, against autograd and against captum."""
 
+import numpy as np
 import pytest
 import torch
-from captum.attr import Deconvolution, GuidedBackprop
+from captum.attr import (
+    Deconvolution,
+    GuidedBackprop,
+    NeuronDeconvolution,
+    NeuronGuidedBackprop,
+)
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -115,6 +121,9 @@ def test_without_switches_a_dilated_pool_is_refused():
         deconvnet(network, torch.rand(1, 1, 5, 5), "0", switches=False)
 
 
+IMAGE = torch.randn(2, 2, 7, 8, generator=torch.Generator().manual_seed(6))
+
+
 class Functional(nn.Module):
     """Two layers, with its ReLUs as functions or modules, in place or not."""
 
@@ -169,6 +178,146 @@ def test_projection_equals_captum_on_imagenet_weights(rule, captum):
     assert (found - expected).abs().max() <= 1e-4 * expected.abs().max()
 
 
+@pytest.mark.parametrize(
+    "rule, captum", [("deconvnet", NeuronDeconvolution), ("guided", NeuronGuidedBackprop)]
+)
+@pytest.mark.parametrize("layer", ["features.fire3", "features.fire7"])
+def test_projection_of_an_inner_unit_equals_captums(layer, rule, captum):
+    network = load_weights("squeezenet1_1")
+    image = torch.randn(1, 3, 80, 64, generator=torch.Generator().manual_seed(2))
+    part, seen = network.get_submodule(layer), []
+    hook = part.register_forward_hook(lambda part, args, out: seen.append(out[0].detach()))
+    network(image)
+    hook.remove()
+    channel, *position = (n.item() for n in torch.unravel_index(seen[0].argmax(), seen[0].shape))
+    expected = captum(network, part).attribute(image, (channel, *position))
+    if rule == "deconvnet":
+        expected = expected * seen[0].max()
+    found = deconvnet(network, image, layer, channel, position, rule=rule)
+    assert (found - expected).abs().max() <= 1e-4 * expected.abs().max() and seen[0].max() > 0
+
+
+def test_an_activation_below_zero_sends_nothing():
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Flatten(), nn.LazyLinear(6)).eval()
+    image = torch.randn(2, 3, 9, 8)
+    scores = network(image)
+    expected = Deconvolution(network)
+    for channel in range(6):
+        found = deconvnet(network, image, "", channel)
+        maps = expected.attribute(image, target=channel)
+        rising = scores[:, channel].detach().clamp(min=0).view(-1, 1, 1, 1)
+        assert torch.allclose(found, rising * maps, atol=1e-5)
+    assert (scores < 0).any() and (scores > 0).any()
+
+
+class Unpooling(nn.Module):
+    """A pool that hands its switches to an unpooling."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pool, self.unpool = nn.MaxPool2d((1, 2), return_indices=True), nn.MaxUnpool2d((1, 2))
+        self.out = kernel(1, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.out(self.unpool(*self.pool(x)))
+
+
+@pytest.mark.parametrize("switches, expected", [(True, [0, 5, 0, 0]), (False, [2.5, 2.5, 0, 0])])
+def test_a_pool_that_gives_its_switches_away(switches, expected):
+    # 1 5 3 2 -> 5 3 -> 0 5 3 0 -> 5 8 3; the first is 5
+    found = deconvnet(Unpooling(), row(1, 5, 3, 2), "out", position=(0, 0), switches=switches)
+    assert found.flatten().tolist() == expected
+
+
+def test_without_switches_an_adaptive_pool_spreads_over_its_parts():
+    network = nn.Sequential(nn.AdaptiveMaxPool2d((1, 2)))
+    found = deconvnet(network, row(6, 0, 2, 4), "0", position=(0, 0), switches=False)
+    assert found.flatten().tolist() == [3, 3, 0, 0]
+
+
+@pytest.mark.parametrize(
+    "name, maximum", [("amax", lambda x: x.amax((2, 3))), ("max", lambda x: x.max(3)[0])]
+)
+def test_without_switches_a_maximum_that_is_no_pool_is_refused(name, maximum):
+    class Maximum(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return maximum(x)
+
+    with pytest.raises(ValueError, match=f"takes a maximum with {name}"):
+        deconvnet(Maximum(), row(1, 2), "", rule="gradient", switches=False)
+
+
+@pytest.mark.parametrize("rule", RELU_RULES)
+def test_a_first_layer_in_place_leaves_the_image(rule):
+    network = nn.Sequential(nn.ReLU(inplace=True), kernel(1, 2))
+    image = row(-1, 3)
+    deconvnet(network, image, "1", rule=rule)
+    assert image.flatten().tolist() == [-1, 3]
+
+
+@pytest.mark.parametrize("rule", RELU_RULES)
+def test_switched_off_gradients_and_tensors_made_in_inference_do_not_matter(rule):
+    expected = deconvnet(Functional("module"), IMAGE, "", 3, rule=rule)
+    with torch.inference_mode():
+        made_there = IMAGE.clone()
+        network = Functional("module")
+        found = [deconvnet(network, made_there, "", 3, rule=rule)]
+    with torch.no_grad():
+        found.append(deconvnet(Functional("module"), made_there, "", 3, rule=rule))
+    found.append(deconvnet(network, IMAGE, "", 3, rule=rule))
+    assert all(torch.equal(one, expected) and not one.is_inference() for one in found)
+
+
+@pytest.mark.parametrize("rule", RELU_RULES)
+def test_the_image_follows_the_network_and_its_wrappers_come_off(rule):
+    expected = deconvnet(Functional("module"), IMAGE, "", 3, rule=rule)
+    found = deconvnet(Functional("module").double(), IMAGE, "", 3, rule=rule)
+    assert found.dtype is torch.float64 and torch.allclose(found.float(), expected, atol=1e-6)
+    found = deconvnet(Functional("module"), IMAGE.double(), "", 3, rule=rule)
+    assert found.dtype is torch.float32 and torch.allclose(found, expected, atol=1e-6)
+    wrapped = nn.DataParallel(Functional("module"))
+    assert torch.equal(deconvnet(wrapped, IMAGE, "", 3, rule=rule), expected)
+
+
+def test_the_network_is_left_as_it_was():
+    network = Functional("module in place")
+    network.first.weight.requires_grad_(False)
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    for rule in RELU_RULES:
+        deconvnet(network, IMAGE, "", 3, rule=rule)
+        with pytest.raises(ValueError):
+            deconvnet(network, IMAGE, "", 99, rule=rule)
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+    asking = {name for name, weight in network.named_parameters() if weight.requires_grad}
+    assert asking == {"first.bias", "second.weight", "second.bias"}
+    assert all(weight.grad is None for weight in network.parameters())
+    assert all(part.training and not part._forward_hooks for part in network.modules())
+
+
+def test_a_network_that_cuts_the_way_back_is_refused():
+    class Cut(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            with torch.no_grad():
+                return 2 * x
+
+    class Constant(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.ones_like(x)
+
+    for network in (Cut(), Constant()):
+        with pytest.raises(ValueError, match="no signal can be sent back to the picture"):
+            deconvnet(network, IMAGE, "")
+
+
+@pytest.mark.parametrize("one", [np.int64(1), torch.tensor(1), np.array(1)])
+def test_numbers_come_from_anywhere(one):
+    network = nn.Sequential(nn.Conv2d(2, 3, 3), nn.ReLU())
+    expected = deconvnet(network, IMAGE, "0", 1, (1, 1))
+    assert torch.equal(deconvnet(network, IMAGE, "0", one, (one, one)), expected)
+    assert torch.equal(deconvnet(network, IMAGE, "0", 1, np.array([1, 1])), expected)
+
+
 @pytest.mark.parametrize("norm", [LocalResponseNorm(3, 2.0), nn.LocalResponseNorm(3, 2.0)])
 def test_deconvnet_passes_over_response_normalisation(norm):
     network = nn.Sequential(norm, nn.ReLU())
@@ -184,7 +333,12 @@ def test_deconvnet_passes_over_response_normalisation(norm):
     [
         ({"layer": "relu9"}, "layer='relu9'"),
         ({"layer": "unused"}, "does not run"),
-        ({"channel": 4}, "channel=4"),
+        ({"channel": 4}, "channel=4: expected a number from 0 to 3"),
+        ({"channel": -1}, "channel=-1: expected a number from 0 to 3"),
+        ({"channel": True}, "channel=True: expected a whole number"),
+        ({"channel": 1.0}, "channel=1.0"),
+        ({"position": (0, -1)}, r"position=\(0, -1\)"),
+        ({"position": 3}, "position=3"),
         ({"position": (0, 9)}, r"position=\(0, 9\)"),
         ({"rule": "magic"}, "rule='magic'"),
         ({"image": torch.rand(3, 8, 8)}, r"image=\(3, 8, 8\)"),
