@@ -18,6 +18,7 @@ from cnnlib.data import (
     mnist,
     read_idx,
 )
+from cnnlib.data.checksum import check_sha256, read_checked, sha256_of
 from cnnlib.data.mnist import MnistFile
 
 # --- The digits that ship -----------------------------------------------------------------------
@@ -321,7 +322,10 @@ def test_a_wrong_hash_is_tried_again(server, tmp_path):
 def test_a_hash_that_stays_wrong_is_an_error_that_names_both(server, tmp_path):
     server.script = ["wrong"] * 3
     wrong = hashlib.sha256(b"?" * len(CONTENT)).hexdigest()
-    with pytest.raises(ValueError, match=f"/big: expected SHA-256 {SHA256}, found {wrong}"):
+    with pytest.raises(
+        ValueError,
+        match=rf"/big: cut or changed \(\d+ bytes\): expected SHA-256 {SHA256}, found {wrong}",
+    ):
         fetch(server, tmp_path / "big")
     assert list(tmp_path.iterdir()) == []
 
@@ -331,7 +335,7 @@ def test_the_beginning_of_a_hash_will_do(server, tmp_path):
     download_file([server.url("big")], tmp_path / "big", SHA256[:8], pause=0)
     assert (tmp_path / "big").read_bytes() == CONTENT
     other = SHA256[:7] + ("0" if SHA256[7] != "0" else "1")
-    with pytest.raises(ValueError, match=f"expected SHA-256 {other}, found {SHA256}"):
+    with pytest.raises(ValueError, match=f"expected SHA-256 {other}\\.\\.\\., found {SHA256}"):
         download_file([server.url("big")], tmp_path / "again", other, pause=0)
 
 
@@ -429,7 +433,7 @@ def test_mnist_refuses_a_changed_file_and_fetches_it_anew(small_mnist, tmp_path,
     else:
         (tmp_path / name).write_bytes(content)
     found = hashlib.sha256(content).hexdigest()
-    with pytest.raises(ValueError, match=f"{name}.*not MNIST's file: .*found {found}"):
+    with pytest.raises(ValueError, match=f"{name}.*unpacked.*cut or changed .*found {found}"):
         load_mnist(tmp_path, "test")
     mended = load_mnist(tmp_path, "test", download=True)
     assert np.array_equal(mended.images, original.images)
@@ -454,3 +458,32 @@ def test_the_real_mnist_is_pinned_by_its_published_hashes():
     ]
     assert all(len(h) == 64 for file in files for h in (file.gz_sha256, file.sha256))
     assert len({h for file in files for h in (file.gz_sha256, file.sha256)}) == 8
+
+
+def test_a_file_is_checked_by_all_or_by_the_first_digits_of_its_hash(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(CONTENT)
+    assert sha256_of(path) == sha256_of(CONTENT) == SHA256
+    assert read_checked(path, SHA256) == CONTENT
+    check_sha256(path, SHA256[:8])
+    wrong = SHA256[:-1] + ("1" if SHA256[-1] == "0" else "0")
+    for what, source, named in ((path, None, str(path)), (CONTENT, "the net", "the net")):
+        with pytest.raises(ValueError) as error:
+            check_sha256(what, wrong, source)
+        words = f"{named}: cut or changed ({len(CONTENT)} bytes): expected SHA-256 {wrong}"
+        assert str(error.value) == f"{words}, found {SHA256}"
+    with pytest.raises(ValueError, match=r"SHA-256 00000000\.\.\., found"):
+        read_checked(path, "0" * 8)
+    with pytest.raises(FileNotFoundError):
+        read_checked(tmp_path / "none", SHA256)
+
+
+def test_what_is_there_is_not_fetched_again(server, tmp_path):
+    path = tmp_path / "big"
+    path.write_bytes(CONTENT)
+    download_file(["http://nowhere.invalid/big"], path, SHA256)
+    assert path.read_bytes() == CONTENT
+    path.write_bytes(CONTENT[:-1])
+    server.files["big"] = CONTENT
+    download_file([server.url("big")], path, SHA256)
+    assert path.read_bytes() == CONTENT

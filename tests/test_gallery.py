@@ -102,7 +102,7 @@ def test_the_readmes_recipe_scales_as_the_files_are():
 def test_a_changed_or_missing_file_is_an_error_that_names_it(copy, name):
     path = copy / name
     path.write_bytes(path.read_bytes()[:-5] + b"12345")
-    with pytest.raises(ValueError, match=rf"{name}: changed or damaged: expected SHA-256 .*found"):
+    with pytest.raises(ValueError, match=rf"{name}: cut or changed .*expected SHA-256 .*found"):
         load_gallery()
     path.unlink()
     with pytest.raises(FileNotFoundError, match=name):
@@ -130,7 +130,7 @@ def test_changed_class_names_are_an_error(tmp_path, monkeypatch):
     monkeypatch.setattr(imagenet, "CLASSES_FILE", path)
     imagenet_classes.cache_clear()
     try:
-        with pytest.raises(ValueError, match="imagenet_classes.json: changed or damaged"):
+        with pytest.raises(ValueError, match="imagenet_classes.json: cut or changed"):
             imagenet_classes()
     finally:
         imagenet_classes.cache_clear()

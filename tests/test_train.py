@@ -540,7 +540,7 @@ def test_a_run_killed_at_any_moment_resumes_to_the_same_weights(tmp_path):
 def test_a_run_killed_between_its_two_files_is_finished_by_resuming(few, tmp_path, monkeypatch):
     recipe = short("lenet_modern")
     with monkeypatch.context() as patch:
-        patch.setattr("cnnlib.train.weight_files._record_of", lambda *_: 1 / 0)
+        patch.setattr("cnnlib.weights.WeightFile.to_json", lambda _: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             train("lenet_modern", recipe, tmp_path)
     assert (tmp_path / "lenet_modern.safetensors").exists()

@@ -28,13 +28,13 @@ from cnnlib.train import RECIPES, Augmentation, Recipe
 from cnnlib.weights import (
     WEIGHTS,
     Preprocessing,
+    WeightFile,
     convert,
     load_weights,
     measure,
     measure_accuracy,
     measuring,
     preprocess,
-    read_record,
 )
 from cnnlib.weights import __main__ as command
 from cnnlib.weights.__main__ import main
@@ -211,7 +211,7 @@ def test_conversion_puts_each_kernel_in_its_place(tmp_path):
     sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
     read = convert.read_layers(path, sha256)
     assert len(read) == 26
-    record = read_record(convert.write_weights(convert.convert_layers(read), tmp_path))
+    record = convert.write_weights(convert.convert_layers(read), tmp_path)
     model = load_weights("squeezenet1_1", tmp_path)
     # A 3x3 kernel by the definition of convolution, at one place of one output channel.
     x = torch.randn(1, 16, 4, 5)
@@ -232,7 +232,7 @@ def test_conversion_refuses_another_file_and_a_pickle_that_wants_more(tmp_path, 
     with pytest.raises(SystemExit) as exit:
         convert.main(["squeezenet1_1", str(path), "--output", str(output)])
     shown = capsys.readouterr()
-    assert exit.value.code == 2 and "not the file that is known (9 bytes)" in shown.err
+    assert exit.value.code == 2 and "cut or changed (9 bytes)" in shown.err
     assert shown.err.count("\n") == 1 and not output.exists()
 
     path.write_bytes(pickle.dumps({"conv1": Path("/tmp")}))
@@ -431,14 +431,14 @@ def test_a_folder_without_the_weights_is_an_error_that_names_the_record(tmp_path
 def test_a_record_that_is_none_is_an_error_that_names_it(folder, changes):
     change_record(folder, **changes)
     with pytest.raises(ValueError, match="lenet5.json: no record of a weight file"):
-        read_record(folder / "lenet5.json")
+        WeightFile.read(folder / "lenet5.json")
 
 
 @pytest.mark.parametrize("text", ["", "[1, 2]", "null", '{"key": "lenet5", "file": '])
 def test_a_record_that_is_cut_or_no_object_is_an_error_that_names_it(tmp_path, text):
     (tmp_path / "lenet5.json").write_text(text)
     with pytest.raises(ValueError, match="lenet5.json: no record of a weight file"):
-        read_record(tmp_path / "lenet5.json")
+        WeightFile.read(tmp_path / "lenet5.json")
 
 
 def test_a_damaged_record_spoils_no_other(folder):
@@ -995,3 +995,37 @@ def test_a_bad_command_is_one_line_and_status_2(capsys, arguments):
     assert exit.value.code == 2
     shown = capsys.readouterr()
     assert shown.out == "" and shown.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("key", WEIGHTS)
+def test_a_record_writes_what_it_reads(key, tmp_path):
+    record = WEIGHTS[key]
+    path = tmp_path / record.path.name
+    path.write_text(record.to_json())
+    again = WeightFile.read(path)
+    assert replace(again, file=record.file) == record
+    shipped = json.loads(record.path.read_text())
+    written = json.loads(record.to_json())
+    for name in shipped.keys() | written.keys():
+        if name != "preprocessing":  # old files do not write its defaults
+            assert shipped.get(name) == written.get(name), name
+
+
+def test_saved_weights_are_read_back_with_their_facts(tmp_path):
+    tensors = {"weight": torch.arange(6.0).reshape(2, 3)}
+    record = WeightFile.save(
+        tmp_path / "new", "one", tensors, preprocessing=WEIGHTS["lenet5"].preprocessing,
+        categories=("a", "b"), dataset="digits", accuracy=0.5, tested_on=4, note="why",
+    )  # fmt: skip
+    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == [
+        "one.json", "one.safetensors",
+    ]  # fmt: skip
+    assert record == WeightFile.read(tmp_path / "new" / "one.json")
+    assert record.sha256 == hashlib.sha256(record.file.read_bytes()).hexdigest()
+    assert (record.note, record.accuracy, record.log, record.source) == ("why", 0.5, (), None)
+    with pytest.raises(ValueError, match="accuracy=1.5"):
+        WeightFile.save(
+            tmp_path, "two", tensors, preprocessing=record.preprocessing, categories=(),
+            dataset="digits", accuracy=1.5,
+        )  # fmt: skip
+    assert not (tmp_path / "two.safetensors").exists()

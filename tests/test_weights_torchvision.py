@@ -10,9 +10,11 @@ import math
 import re
 import threading
 import zlib
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -188,7 +190,7 @@ def asked_for(key: str, batch_norm: bool, aux: bool, num_classes: int) -> nn.Mod
         names["features.1.weight"] = torch.empty(0)
     if aux:
         names["AuxLogits.fc.weight"] = torch.empty(0)
-    return build(key, names)
+    return build(key, names, key)
 
 
 @pytest.mark.parametrize(("key", "batch_norm", "aux"), LISTINGS)
@@ -294,6 +296,90 @@ def test_entry_that_is_no_tensor_is_named():
         from_torchvision("squeezenet1_1", {**small_checkpoint(), "epoch": 3})
 
 
+@pytest.mark.parametrize(
+    "wrapped",
+    [
+        lambda entries: {"state_dict": entries, "epoch": 3},
+        lambda entries: {"model": entries, "model_ema": {}, "optimizer": {}},
+        lambda entries: {"model_state_dict": entries},
+        lambda entries: {f"module.{name}": value for name, value in entries.items()},
+        lambda entries: {f"_orig_mod.module.{name}": value for name, value in entries.items()},
+        lambda entries: {"state_dict": {f"module.{n}": value for n, value in entries.items()}},
+        lambda entries: OrderedDict(entries),
+        lambda entries: Like(entries),
+        lambda entries: nn.DataParallel(Like(entries)),
+        lambda entries: {"model": Like(entries), "epoch": 3},
+    ],
+)
+def test_what_is_around_a_state_dict_is_taken_off(wrapped):
+    entries = small_checkpoint()
+    expected = from_torchvision("squeezenet1_1", entries).state_dict()
+    found = from_torchvision("squeezenet1_1", wrapped(entries)).state_dict()
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
+
+
+class Like(nn.Module):
+    """A model that gives these entries as its state dict."""
+
+    def __init__(self, entries):
+        super().__init__()
+        for name, value in entries.items():
+            part = self
+            *path, last = name.split(".")
+            for step in path:
+                if not hasattr(part, step):
+                    part.add_module(step, nn.Module())
+                part = getattr(part, step)
+            part.register_buffer(last, value)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ("resnet18.pth", r"a path, 'resnet18\.pth': give torch\.load"),
+        (Path("resnet18.pth"), r"a path, 'resnet18\.pth'"),
+        (None, "expected a state dict, found a NoneType"),
+        ([torch.zeros(1)], "found a list"),
+        (torch.zeros(1), "found a Tensor"),
+        ({0: torch.zeros(1)}, "found a dict"),
+        ({"state_dict": {}, "epoch": 3}, "entry 'state_dict': missing .*: fc.weight"),
+        ({"epoch": 3, "weights": {}}, "no tensor in the state dict: epoch, weights"),
+        ({"fc.weight": np.zeros((3, 512))}, "no tensor in the state dict: fc.weight"),
+        ({"fc.weight": torch.zeros(3)}, r"fc\.weight: expected one row a class.*\(3,\)"),
+        ({"fc.weight": torch.zeros((3, 512), device="meta")}, "without values .*: fc.weight"),
+    ],
+)
+def test_what_is_no_state_dict_is_said(given, words):
+    with pytest.raises(ValueError, match=f"^resnet18.*{words}"):
+        from_torchvision("resnet18", given)
+
+
+def test_another_networks_state_dict_is_said_with_all_that_is_wrong():
+    with pytest.raises(ValueError, match="^resnet18: unexpected in .* and 195 more"):
+        from_torchvision("resnet18", small_checkpoint("resnet50"))
+    small = small_checkpoint("resnet18")
+    renamed = {name.replace("layer4", "layer5"): value for name, value in small.items()}
+    with pytest.raises(ValueError, match=r"^resnet18: missing .*layer4.*; unexpected .*layer5"):
+        from_torchvision("resnet18", renamed)
+    wide = small | {"layer1.0.conv1.weight": torch.zeros(64, 64, 1, 1)}
+    with pytest.raises(
+        ValueError, match=r"^resnet18, 'module\.' taken off.*layer1\.0.*expected sh"
+    ):
+        from_torchvision("resnet18", {f"module.{name}": value for name, value in wide.items()})
+
+
+@pytest.mark.parametrize("wrap", [lambda net: net, nn.DataParallel, lambda net: net.state_dict()])
+def test_our_own_names_are_called_so(wrap):
+    with pytest.raises(ValueError, match="our own network's, not torchvision's"):
+        from_torchvision("resnet18", wrap(MODELS["resnet18"](num_classes=3)))
+
+
+@pytest.mark.parametrize("key", [None, 18, {"fc.weight": torch.zeros(1)}, ["resnet18"]])
+def test_a_key_that_is_no_name_is_refused(key):
+    with pytest.raises(ValueError, match="no torchvision weights for key of type .*; known: "):
+        from_torchvision(key, small_checkpoint())
+
+
 # --- The public files, from a server on this machine --------------------------------------------
 
 
@@ -367,7 +453,9 @@ def test_a_changed_checkpoint_is_refused_and_fetched_anew(server, monkeypatch, t
     (tmp_path / name).write_bytes(content)
     found = hashlib.sha256(content).hexdigest()
     begins = name.removesuffix(".pth")[-8:]
-    with pytest.raises(ValueError, match=f"{name}: cut or changed .* with {begins}, found {found}"):
+    with pytest.raises(
+        ValueError, match=f"{name}: cut or changed .*{begins}\\.\\.\\., found {found}"
+    ):
         load_torchvision("squeezenet1_1", tmp_path)
     load_torchvision("squeezenet1_1", tmp_path, download=True)
     assert (tmp_path / name).read_bytes() == server.files[name]
@@ -376,7 +464,9 @@ def test_a_changed_checkpoint_is_refused_and_fetched_anew(server, monkeypatch, t
 def test_a_server_with_another_file_is_refused(server, monkeypatch, tmp_path):
     publish(server, monkeypatch, small_checkpoint())
     server.script = ["wrong"] * 3
-    with pytest.raises(ValueError, match="expected SHA-256 [0-9a-f]{8}, found [0-9a-f]{64}"):
+    with pytest.raises(
+        ValueError, match="expected SHA-256 [0-9a-f]{8}\\.\\.\\., found [0-9a-f]{64}"
+    ):
         load_torchvision("squeezenet1_1", tmp_path, download=True)
     assert list(tmp_path.iterdir()) == []
 

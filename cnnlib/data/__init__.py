@@ -4,7 +4,6 @@ Every file that ships is checked against a SHA-256 written here, so a damaged fi
 never a strange result. ``README.md`` beside this file names sources and licences.
 """
 
-import hashlib
 import io
 import re
 from collections.abc import Callable
@@ -14,6 +13,7 @@ import numpy as np
 
 from cnnlib.data.archive import LayoutError
 from cnnlib.data.cache import data_folder
+from cnnlib.data.checksum import read_checked
 from cnnlib.data.download import download_file
 from cnnlib.data.gallery import Photograph, load_gallery
 from cnnlib.data.image_set import ImageSet
@@ -109,10 +109,7 @@ def _load_split(
     """One split of a file that ships, the file checked first."""
     if split not in ("train", "test"):
         raise ValueError(f"split={split!r}: expected 'train' or 'test'")
-    content = path.read_bytes()
-    found = hashlib.sha256(content).hexdigest()
-    if found != sha256:
-        raise ValueError(f"{path}: changed or damaged: expected SHA-256 {sha256}, found {found}")
+    content = read_checked(path, sha256)
     with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
         return ImageSet(
             images=arrays[f"{split}_images"],

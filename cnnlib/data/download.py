@@ -1,6 +1,5 @@
 """Fetch a file whole or not at all."""
 
-import hashlib
 import os
 import re
 import time
@@ -12,6 +11,8 @@ from urllib.request import Request, urlopen
 
 from tqdm.auto import tqdm
 
+from cnnlib.data.checksum import check_sha256, sha256_of
+
 CHUNK = 1 << 16
 TIMEOUT = 30  # seconds without a byte
 
@@ -20,6 +21,8 @@ def download_file(
     urls: Sequence[str], path: Path, sha256: str, attempts: int = 3, pause: float = 1.0
 ) -> None:
     """Download ``path`` from the first of ``urls`` that gives the bytes with this SHA-256.
+
+    Nothing is fetched where ``path`` has them already.
 
     ``sha256`` is all 64 hex digits of it, or the first 8 or more where no more is published. The
     fewer there are, the less they say against a forger; a damaged file fails either way.
@@ -35,6 +38,8 @@ def download_file(
     if not re.fullmatch("[0-9a-f]{8,64}", sha256):
         raise ValueError(f"sha256={sha256!r}: expected 8 to 64 hex digits, in lower case")
     path = Path(path)
+    if path.is_file() and sha256_of(path).startswith(sha256):
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
     for attempt in range(attempts):
@@ -49,19 +54,15 @@ def download_file(
                 f"Call again to go on where this stopped."
             )
             continue
-        found = file_sha256(part)
-        if found.startswith(sha256):
-            os.replace(part, path)
-            return
-        part.unlink()  # nothing in it can be trusted: start afresh
-        failure = ValueError(f"{url}: expected SHA-256 {sha256}, found {found}")
+        try:
+            check_sha256(part, sha256, url)
+        except ValueError as error:
+            part.unlink()  # nothing in it can be trusted: start afresh
+            failure = error
+            continue
+        os.replace(part, path)
+        return
     raise failure
-
-
-def file_sha256(path: Path) -> str:
-    """A file's SHA-256 in 64 hex digits, without reading it all into memory."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _fetch(url: str, part: Path) -> None:

@@ -1,6 +1,5 @@
 """Photographs to show to networks that were trained on ImageNet."""
 
-import hashlib
 import io
 import json
 from dataclasses import dataclass
@@ -9,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+
+from cnnlib.data.checksum import read_checked
 
 GALLERY_FOLDER = Path(__file__).with_name("gallery")
 GALLERY_SHA256 = "e9adf1bd820607f2002049143cc2d2c092bf7648bd542c7bf230395226a6bf70"
@@ -44,21 +45,13 @@ def load_gallery() -> tuple[Photograph, ...]:
 
     Raises ``ValueError`` naming a file that was changed, ``FileNotFoundError`` one that is missing.
     """
-    entries = json.loads(_read_checked(GALLERY_FOLDER / "gallery.json", GALLERY_SHA256))
+    entries = json.loads(read_checked(GALLERY_FOLDER / "gallery.json", GALLERY_SHA256))
     photographs = []
     for entry in entries:
-        content = _read_checked(GALLERY_FOLDER / entry["file"], entry["sha256"])
+        content = read_checked(GALLERY_FOLDER / entry["file"], entry["sha256"])
         with Image.open(io.BytesIO(content), formats=["JPEG"]) as picture:
             image = np.array(picture.convert("RGB"))
         image.flags.writeable = False  # the photographs are kept for the next call
         words = {name: entry[name] for name in ("title", "author", "licence", "source", "alt")}
         photographs.append(Photograph(name=entry["name"], image=image, **words))
     return tuple(photographs)
-
-
-def _read_checked(path: Path, sha256: str) -> bytes:
-    content = path.read_bytes()
-    found = hashlib.sha256(content).hexdigest()
-    if found != sha256:
-        raise ValueError(f"{path}: changed or damaged: expected SHA-256 {sha256}, found {found}")
-    return content

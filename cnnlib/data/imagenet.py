@@ -1,9 +1,10 @@
 """The 1,000 classes of ImageNet's challenge, in words."""
 
-import hashlib
 import json
 from functools import cache
 from pathlib import Path
+
+from cnnlib.data.checksum import read_checked
 
 CLASSES_FILE = Path(__file__).with_name("imagenet_classes.json")
 CLASSES_SHA256 = "4e5c8dcf336a1f2e4913d1cb8096e8eb5594f187408e4e808a7340beaeeb2c59"
@@ -18,10 +19,4 @@ def imagenet_classes() -> dict[str, str]:
 
     Raises ``ValueError`` for a changed file, ``FileNotFoundError`` for none.
     """
-    content = CLASSES_FILE.read_bytes()
-    found = hashlib.sha256(content).hexdigest()
-    if found != CLASSES_SHA256:
-        raise ValueError(
-            f"{CLASSES_FILE}: changed or damaged: expected SHA-256 {CLASSES_SHA256}, found {found}"
-        )
-    return json.loads(content)
+    return json.loads(read_checked(CLASSES_FILE, CLASSES_SHA256))

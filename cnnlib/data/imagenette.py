@@ -14,7 +14,7 @@ import numpy as np
 
 from cnnlib.data.archive import Archive, evenly_mixed, open_archive
 from cnnlib.data.cache import data_folder, kept_array
-from cnnlib.data.download import download_file, file_sha256
+from cnnlib.data.download import download_file
 from cnnlib.data.image_set import ImageSet
 
 SIDE = 144
@@ -93,8 +93,7 @@ def download_imagenette(folder: str | Path | None = None) -> Path:
     Datasets'; others give the same of their copies.
     """
     path = (data_folder() if folder is None else Path(folder)) / ARCHIVE
-    if not (path.is_file() and file_sha256(path) == SHA256):
-        download_file(URLS, path, SHA256)
+    download_file(URLS, path, SHA256)
     return path
 
 

@@ -1,7 +1,6 @@
 """The full MNIST: 60,000 training and 10,000 test digits, in the IDX files it came in."""
 
 import gzip
-import hashlib
 import zlib
 from dataclasses import dataclass
 from math import prod
@@ -9,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from cnnlib.data.checksum import check_sha256
 from cnnlib.data.download import download_file
 from cnnlib.data.image_set import ImageSet
 
@@ -101,11 +101,7 @@ def _read_checked(folder: Path, file: MnistFile) -> np.ndarray:
         )
     content = _unpacked(path)
     array = _parse_idx(content, path)
-    found = hashlib.sha256(content).hexdigest()
-    if found != file.sha256:
-        raise ValueError(
-            f"{path}: not MNIST's file: expected SHA-256 {file.sha256} (unpacked), found {found}"
-        )
+    check_sha256(content, file.sha256, f"{path} (unpacked)")
     return array
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from cnnlib.data.archive import Archive, evenly_mixed, open_archive
 from cnnlib.data.cache import data_folder, kept_array
-from cnnlib.data.download import download_file, file_sha256
+from cnnlib.data.download import download_file
 from cnnlib.data.image_set import ImageSet
 
 ARCHIVE = "tiny-imagenet-200.zip"  # 248,100,043 bytes
@@ -86,8 +86,7 @@ def download_tiny_imagenet(folder: str | Path | None = None) -> Path:
     (and the MD5 90528d7ca1a48142e341f4ef8d21d0de); Stanford publishes none.
     """
     path = (data_folder() if folder is None else Path(folder)) / ARCHIVE
-    if not (path.is_file() and file_sha256(path) == SHA256):
-        download_file(URLS, path, SHA256)
+    download_file(URLS, path, SHA256)
     return path
 
 

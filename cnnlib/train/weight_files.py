@@ -1,20 +1,17 @@
 """From a key to a weight file with its record."""
 
-import hashlib
-import json
 from collections.abc import Collection
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
-import safetensors.torch
 from torch import Tensor, nn
 
 from cnnlib.models import NETWORKS, build_network
 from cnnlib.train.processes import Processes, join_processes
 from cnnlib.train.recipes import DEVIATIONS, Recipe
 from cnnlib.train.run import Run, fit
-from cnnlib.weights import WeightFile, measure, read_record
-from cnnlib.weights.records import write_whole
+from cnnlib.weights import WeightFile, measure
 
 
 def train(
@@ -70,7 +67,7 @@ def train(
         _wait(processes)
     finally:
         processes.close()
-    return read_record(record)
+    return WeightFile.read(record)
 
 
 def _wait(processes: Processes) -> None:
@@ -79,12 +76,9 @@ def _wait(processes: Processes) -> None:
 
 
 def write_weights(run: Run, key: str, folder: Path) -> WeightFile:
-    """Write ``KEY.safetensors``, then ``KEY.json``: a record names weights that are there."""
-    weights, record = folder / f"{key}.safetensors", folder / f"{key}.json"
+    """Write ``KEY.safetensors`` and its record, ``KEY.json``."""
     model, tensors = kept_network(run, key)
-    write_whole(weights, safetensors.torch.save(tensors))
-    write_whole(record, _record_of(run, key, weights, model).encode())
-    return read_record(record)
+    return WeightFile.save(folder, key, tensors, **_facts(run, key, model))
 
 
 def kept_network(run: Run, key: str) -> tuple[nn.Module, dict[str, Tensor]]:
@@ -105,25 +99,21 @@ def kept_network(run: Run, key: str) -> tuple[nn.Module, dict[str, Tensor]]:
     return model.eval(), tensors
 
 
-def _record_of(run: Run, key: str, weights: Path, model: nn.Module) -> str:
-    """The JSON text that goes beside the weights (see ``cnnlib.weights.read_record``)."""
+def _facts(run: Run, key: str, model: nn.Module) -> dict[str, Any]:
+    """How the network was made, and how good it is: the fields of its record."""
     recipe = asdict(run.recipe)
-    preprocessing = recipe.pop("preprocessing")
+    del recipe["preprocessing"]
     many = len(run.test_set.categories) > 10
     shares = measure(model, run.recipe.preprocessing, run.test_set, k=(1, 5) if many else (1,))
-    entries = {
-        "key": key,
-        "file": weights.name,
-        "sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
+    return {
         "accuracy": shares[1],
         "top5": shares.get(5),
         "tested_on": len(run.test_set),
         "dataset": run.recipe.dataset,
-        "categories": run.train_set.categories,
-        "preprocessing": preprocessing,
+        "categories": tuple(run.train_set.categories),
+        "preprocessing": run.recipe.preprocessing,
         "recipe": recipe,
         "deviation": DEVIATIONS[key].reason if key in DEVIATIONS else None,
         "made_with": run.made_with(),
-        "log": run.log,
+        "log": tuple(run.log),
     }
-    return json.dumps(entries, indent=1) + "\n"

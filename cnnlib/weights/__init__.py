@@ -7,7 +7,7 @@
 
 from cnnlib.weights.measuring import measure, measure_accuracy
 from cnnlib.weights.preprocessing import Preprocessing
-from cnnlib.weights.records import WEIGHTS, WeightFile, load_weights, preprocess, read_record
+from cnnlib.weights.records import WEIGHTS, WeightFile, load_weights, preprocess
 from cnnlib.weights.torchvision import from_torchvision, load_torchvision
 
 __all__ = [
@@ -20,5 +20,4 @@ __all__ = [
     "measure",
     "measure_accuracy",
     "preprocess",
-    "read_record",
 ]

@@ -6,25 +6,22 @@ weights that the SqueezeNet authors trained with Caffe on ImageNet. Their file i
 pickle can run code: so only the file with the right SHA-256 is read, and only arrays are made.
 """
 
-import hashlib
 import io
-import json
 import pickle
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
-import safetensors.torch
 import torch
 from torch import Tensor
 
 from cnnlib.data import imagenet_classes
+from cnnlib.data.checksum import read_checked
 from cnnlib.data.command_line import OneLineParser
 from cnnlib.models import build_network
 from cnnlib.weights.preprocessing import Preprocessing
-from cnnlib.weights.records import check_tensors, write_whole
+from cnnlib.weights.records import WeightFile, check_tensors
 
 KEY = "squeezenet1_1"
 SHA256 = "f286bbf493e6389979ed3036f960f4404e0079acdb92156500df0d4a43d085f1"
@@ -74,13 +71,7 @@ def read_layers(path: Path, sha256: str = SHA256) -> dict[str, list[np.ndarray]]
     Raises ``FileNotFoundError`` for no file, ``ValueError`` for one with another SHA-256 or with
     more in it than arrays.
     """
-    content = path.read_bytes()
-    found = hashlib.sha256(content).hexdigest()
-    if found != sha256:
-        raise ValueError(
-            f"{path}: not the file that is known ({len(content)} bytes): "
-            f"expected SHA-256 {sha256}, found {found}"
-        )
+    content = read_checked(path, sha256)
     try:
         return ArrayUnpickler(io.BytesIO(content)).load()
     except pickle.UnpicklingError as error:
@@ -104,31 +95,19 @@ def convert_layers(layers: Mapping[str, Sequence[np.ndarray]]) -> dict[str, Tens
     return tensors
 
 
-def write_weights(tensors: Mapping[str, Tensor], output: Path) -> Path:
-    """Write the weight file and its record into ``output``; give the record's path."""
-    weights, record = output / f"{KEY}.safetensors", output / f"{KEY}.json"
-    content = safetensors.torch.save(dict(tensors))
-    entries = {
-        "key": KEY,
-        "file": weights.name,
-        "sha256": hashlib.sha256(content).hexdigest(),
-        "accuracy": None,
-        "top5": None,
-        "tested_on": None,
-        "dataset": "imagenet",
-        "categories": list(imagenet_classes().values()),
-        "preprocessing": asdict(CAFFE_IMAGENET),
-        "recipe": {},
-        "made_with": None,
-        "log": [],
-        "source": SOURCE,
-        "licence": LICENCE,
-        "note": NOTE,
-    }
-    output.mkdir(parents=True, exist_ok=True)
-    write_whole(weights, content)
-    write_whole(record, (json.dumps(entries, indent=1) + "\n").encode())
-    return record
+def write_weights(tensors: Mapping[str, Tensor], output: Path) -> WeightFile:
+    """Write the weight file and its record into ``output``."""
+    return WeightFile.save(
+        output,
+        KEY,
+        tensors,
+        preprocessing=CAFFE_IMAGENET,
+        categories=tuple(imagenet_classes().values()),
+        dataset="imagenet",
+        source=SOURCE,
+        licence=LICENCE,
+        note=NOTE,
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -146,7 +125,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         record = write_weights(convert_layers(read_layers(options.source)), options.output)
     except (ValueError, OSError) as error:
         parser.error(str(error))
-    print(f"{record.with_suffix('.safetensors')} and {record.name}: written")
+    print(f"{record.file} and {record.path.name}: written")
     return 0
 
 

@@ -1,17 +1,18 @@
 """What is known of each weight file, and how to get the network out of it."""
 
-import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import safetensors.torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
+from cnnlib.data.checksum import read_checked, sha256_of
 from cnnlib.models import NETWORKS, build_network
 from cnnlib.weights.preprocessing import Preprocessing
 
@@ -27,6 +28,9 @@ class WeightFile:
     ``source`` and ``licence`` say where weights come from that are not ours; ``note`` says what
     else one should know.
 
+    All of it lies as JSON beside the weights; :meth:`save` writes both files, :meth:`read` reads
+    the JSON.
+
     Raises ``ValueError`` for a share outside 0 to 1 and for a share of no stated number of images.
     """
 
@@ -36,9 +40,9 @@ class WeightFile:
     preprocessing: Preprocessing
     categories: tuple[str, ...]
     dataset: str
-    accuracy: float | None
-    recipe: dict
-    log: tuple[dict, ...]
+    accuracy: float | None = None
+    recipe: dict = field(default_factory=dict)
+    log: tuple[dict, ...] = ()
     top5: float | None = None
     tested_on: int | None = None
     made_with: dict | None = None
@@ -57,42 +61,61 @@ class WeightFile:
                     f"tested_on={self.tested_on}: expected what {name} was measured on"
                 )
 
+    @property
+    def path(self) -> Path:
+        """Where the JSON lies: beside the weights."""
+        return self.file.with_suffix(".json")
 
-def read_record(path: str | Path) -> WeightFile:
-    """The record in a JSON file that ``cnnlib.train`` or ``cnnlib.weights.convert`` wrote.
+    @classmethod
+    def save(
+        cls, folder: str | Path, key: str, tensors: Mapping[str, Tensor], **facts: Any
+    ) -> "WeightFile":
+        """Write ``KEY.safetensors``, then ``KEY.json``: a record names weights that are there.
 
-    Raises ``FileNotFoundError`` if there is none, ``ValueError`` if it is not such a record.
-    """
-    path = Path(path)
-    try:
-        entries = json.loads(path.read_text(encoding="utf-8"))
-        if Path(entries["file"]).name != entries["file"]:
-            raise ValueError(f"file={entries['file']!r}: expected a name beside this file")
-        return WeightFile(
-            key=entries["key"],
-            file=path.parent / entries["file"],
-            sha256=entries["sha256"],
-            preprocessing=Preprocessing(**entries["preprocessing"]),
-            categories=tuple(entries["categories"]),
-            dataset=entries["dataset"],
-            accuracy=entries["accuracy"],
-            recipe=entries["recipe"],
-            log=tuple(entries["log"]),
-            **{
-                name: entries.get(name)
-                for name in (
-                    "top5",
-                    "tested_on",
-                    "made_with",
-                    "deviation",
-                    "source",
-                    "licence",
-                    "note",
-                )
-            },
-        )
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path}: no record of a weight file: {error!r}") from error
+        ``facts`` are the other fields of the record. Each file is whole or not there.
+        """
+        content = safetensors.torch.save(dict(tensors))
+        file = Path(folder) / f"{key}.safetensors"
+        record = cls(key=key, file=file, sha256=sha256_of(content), **facts)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(file, content)
+        write_whole(record.path, record.to_json().encode())
+        return cls.read(record.path)
+
+    @classmethod
+    def read(cls, path: str | Path) -> "WeightFile":
+        """The record in a JSON file that :meth:`save` wrote.
+
+        Raises ``FileNotFoundError`` if there is none, ``ValueError`` if it is not such a record.
+        """
+        path = Path(path)
+        try:
+            entries = json.loads(path.read_text(encoding="utf-8"))
+            if Path(entries["file"]).name != entries["file"]:
+                raise ValueError(f"file={entries['file']!r}: expected a name beside this file")
+            found = {name: entries[name] for name in _ALWAYS}
+            found |= {name: entries.get(name) for name in _SOMETIMES}
+            found["file"] = path.parent / entries["file"]
+            found["preprocessing"] = Preprocessing(**entries["preprocessing"])
+            found["categories"] = tuple(entries["categories"])
+            found["log"] = tuple(entries["log"])
+            return cls(**found)
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(f"{path}: no record of a weight file: {error!r}") from error
+
+    def to_json(self) -> str:
+        """The text of the JSON file; of the facts that few files have, those that there are."""
+        entries = {name: getattr(self, name) for name in (*_ALWAYS, *_SOMETIMES)}
+        entries |= {"file": self.file.name, "preprocessing": asdict(self.preprocessing)}
+        kept = {n: e for n, e in entries.items() if n in _ALWAYS or e is not None}
+        return json.dumps(kept, indent=1) + "\n"
+
+
+# The entries of the JSON, in their order: those that every record has, and the others.
+_ALWAYS = (
+    "key", "file", "sha256", "accuracy", "dataset", "categories", "preprocessing", "recipe", "log",
+)  # fmt: skip
+_SOMETIMES = ("top5", "tested_on", "made_with", "deviation", "source", "licence", "note")
 
 
 class Records(Mapping[str, WeightFile]):
@@ -119,7 +142,7 @@ class Records(Mapping[str, WeightFile]):
         if key not in NETWORKS or not self.path(key).is_file():
             raise KeyError(key)
         if key not in self._read:
-            record = read_record(self.path(key))
+            record = WeightFile.read(self.path(key))
             if record.key != key:
                 raise ValueError(
                     f"{self.path(key)}: the record of another network: "
@@ -164,13 +187,7 @@ def load_weights(key: str, folder: str | Path | None = None) -> nn.Module:
         raise FileNotFoundError(
             f"{record.file}: missing; expected the weights of {key!r} with SHA-256 {record.sha256}"
         )
-    content = record.file.read_bytes()
-    found = hashlib.sha256(content).hexdigest()
-    if found != record.sha256:
-        raise ValueError(
-            f"{record.file}: cut or changed ({len(content)} bytes): "
-            f"expected SHA-256 {record.sha256}, found {found}"
-        )
+    content = read_checked(record.file, record.sha256)
     try:
         tensors = safetensors.torch.load(content)
     except SafetensorError as error:

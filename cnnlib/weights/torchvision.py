@@ -7,14 +7,15 @@ these files: they are for who wants a full-size network that was trained on Imag
 
 import pickle
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from cnnlib.data.download import download_file, file_sha256
+from cnnlib.data.checksum import check_sha256
+from cnnlib.data.download import download_file
 from cnnlib.models.alexnet import alexnet_one_column
 from cnnlib.models.densenet import densenet121, densenet161, densenet169, densenet201
 from cnnlib.models.googlenet import googlenet
@@ -264,18 +265,18 @@ def check_checkpoint(path: Path, begins: str) -> None:
             f"{path}: missing; load_torchvision(..., download=True) fetches it from "
             f"{CHECKPOINT_SERVER}{path.name}"
         )
-    found = file_sha256(path)
-    if not found.startswith(begins):
-        raise ValueError(
-            f"{path}: cut or changed ({path.stat().st_size} bytes): "
-            f"expected a SHA-256 that begins with {begins}, found {found}"
-        )
+    check_sha256(path, begins)
 
 
-def from_torchvision(key: str, state_dict: Mapping[str, Tensor]) -> nn.Module:
+def from_torchvision(key: str, state_dict: Mapping[str, Tensor] | nn.Module) -> nn.Module:
     """Our network ``key`` with the weights of torchvision's, in eval mode and on the CPU.
 
-    ``state_dict`` is what torchvision's model of that name gives or one of its weight files holds.
+    ``state_dict`` is what torchvision's model of that name gives or one of its weight files holds,
+    or the model itself. A training's checkpoint may be around it (its entry ``state_dict``,
+    ``model_state_dict`` or ``model``), and all names may begin with ``module.`` or ``_orig_mod.``,
+    as ``DataParallel`` and ``torch.compile`` have them. A path is refused: what to read a file with
+    is yours to say.
+
     The number of classes, VGG's batch normalisation, and the auxiliary heads of GoogLeNet and
     Inception v3 are read off it. The networks are built as torchvision has them: ResNet's
     bottlenecks stride in the 3x3, GoogLeNet has its 3x3 kernels, normalisation and pools.
@@ -289,32 +290,75 @@ def from_torchvision(key: str, state_dict: Mapping[str, Tensor]) -> nn.Module:
     values from -1 to 1, mean and divisor 0.5, which torchvision's ``transform_input`` makes of the
     others within the model. Ours has no such step: give them mean and divisor 0.5.
 
-    Raises ``ValueError`` for an unknown key, and for an entry that is missing, unexpected, no
-    tensor or of the wrong shape; the message names it.
+    Raises ``ValueError`` that says what was given where it is something else, and for an unknown
+    key; for an entry that is missing, unexpected, no tensor, without values or of the wrong shape
+    the message names it.
     """
-    if key not in NETWORKS:
-        raise ValueError(f"no torchvision weights for key {key!r}; known: {', '.join(NETWORKS)}")
-    state_dict = {today(name): value for name, value in state_dict.items()}
-    complain(
-        "no tensor", [name for name, value in state_dict.items() if not torch.is_tensor(value)]
-    )
-    model = build(key, state_dict)
+    if not isinstance(key, str) or key not in NETWORKS:
+        named = repr(key) if isinstance(key, str) else f"of type {type(key).__name__}"
+        raise ValueError(f"no torchvision weights for key {named}; known: {', '.join(NETWORKS)}")
+    entries, of = entries_of(key, state_dict)
+    state_dict = {today(name): value for name, value in entries.items()}
+    no_tensors = [name for name, value in state_dict.items() if not torch.is_tensor(value)]
+    complain(of, {"no tensor": no_tensors})
+    complain(of, {"without values": [n for n, value in state_dict.items() if value.is_meta]})
+    model = build(key, state_dict, of)
     expected = model.state_dict()
     ours = {torchvision_name(key, model, name): name for name in expected}
+    if set(expected) <= set(state_dict) and set(expected) != set(ours):
+        raise ValueError(
+            f"{of}: the names are our own network's, not torchvision's: "
+            "its load_state_dict() takes them"
+        )
     counters = {name for name in ours if name.endswith(".num_batches_tracked")}
-    complain("missing", [name for name in ours if name not in {*state_dict, *counters}])
-    complain("unexpected", [name for name in state_dict if name not in ours])
+    missing = [name for name in ours if name not in {*state_dict, *counters}]
+    complain(of, {"missing": missing, "unexpected": [n for n in state_dict if n not in ours]})
     weights = {}
     for theirs, name in ours.items():
         wanted = expected[name]
         found = state_dict.get(theirs, torch.tensor(0))
         if found.shape != wanted.shape:
             raise ValueError(
-                f"{theirs}: expected shape {tuple(wanted.shape)}, found {tuple(found.shape)}"
+                f"{of}: {theirs}: expected shape {tuple(wanted.shape)}, found {tuple(found.shape)}"
             )
         weights[name] = found.detach().to("cpu", wanted.dtype, copy=True)
     model.load_state_dict(weights, assign=True)
     return model.eval()
+
+
+#: Where a checkpoint of a training keeps the state dict, and what wrappers put before its names.
+AROUND = ("state_dict", "model_state_dict", "model")
+WRAPPERS = ("module.", "_orig_mod.")
+
+
+def entries_of(key: str, given: object) -> tuple[dict[str, object], str]:
+    """The state dict in what was given, its names without wrappers, and words for where it was.
+
+    Raises ``ValueError`` that says what was given, where there is none in it.
+    """
+    if isinstance(given, Mapping):
+        around = [name for name in AROUND if isinstance(given.get(name), Mapping | nn.Module)]
+        if around:
+            key, given = f"{key}, entry {around[0]!r}", given[around[0]]
+    if isinstance(given, nn.Module):
+        given = given.state_dict()
+    if isinstance(given, str | Path):
+        raise ValueError(
+            f"{key}: expected a state dict, found a path, {str(given)!r}: give "
+            'torch.load(path, map_location="cpu", weights_only=True), or load_torchvision() the '
+            "public file"
+        )
+    if not isinstance(given, Mapping) or not all(isinstance(name, str) for name in given):
+        raise ValueError(f"{key}: expected a state dict, found a {type(given).__name__}")
+    entries = dict(given)
+    while entries and (prefix := next((w for w in WRAPPERS if all_begin(entries, w)), None)):
+        key += f", {prefix!r} taken off all names"
+        entries = {name.removeprefix(prefix): value for name, value in entries.items()}
+    return entries, key
+
+
+def all_begin(names: Iterable[str], prefix: str) -> bool:
+    return all(name.startswith(prefix) for name in names)
 
 
 def today(name: str) -> str:
@@ -322,18 +366,23 @@ def today(name: str) -> str:
     return re.sub(r"(\.denselayer\d+\.(?:norm|relu|conv))\.(\d)\.", r"\1\2.", name)
 
 
-def build(key: str, state_dict: Mapping[str, Tensor]) -> nn.Module:
+def build(key: str, state_dict: Mapping[str, Tensor], of: str) -> nn.Module:
     """The network that the names and the last layer's shape ask for, on the meta device."""
     constructor, _, last = NETWORKS[key]
-    if f"{last}.weight" not in state_dict:
-        complain("missing", [f"{last}.weight"])
+    weight = state_dict.get(f"{last}.weight")
+    if weight is None:
+        complain(of, {"missing": [f"{last}.weight"]})
+    if weight.dim() < 2:
+        raise ValueError(
+            f"{of}: {last}.weight: expected one row a class, found shape {tuple(weight.shape)}"
+        )
     options = {}
     if key.startswith("vgg"):
         options["batch_norm"] = "features.1.weight" in state_dict
     if key in ("googlenet", "inception_v3"):
         options["aux"] = any(name.lower().startswith("aux") for name in state_dict)
     with torch.device("meta"):
-        return constructor(num_classes=len(state_dict[f"{last}.weight"]), **options)
+        return constructor(num_classes=len(weight), **options)
 
 
 def torchvision_name(key: str, model: nn.Module, name: str) -> str:
@@ -356,8 +405,12 @@ def numbered(model: nn.Module, container: str, name: str, first: int) -> str:
     return f"features.{first + layers.index(layer)}.{rest}"
 
 
-def complain(what: str, names: list[str]) -> None:
-    """Raise ``ValueError`` if there are such entries, naming the first few."""
-    if names:
-        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-        raise ValueError(f"{what} in the state dict: {', '.join(names[:3])}{more}")
+def complain(of: str, wrong: Mapping[str, list[str]]) -> None:
+    """Raise ``ValueError`` if there are entries that are wrong, naming the first few of a kind."""
+    said = []
+    for what, names in wrong.items():
+        if names:
+            more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+            said.append(f"{what} in the state dict: {', '.join(names[:3])}{more}")
+    if said:
+        raise ValueError(f"{of}: {'; '.join(said)}")
