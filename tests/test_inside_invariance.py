@@ -187,6 +187,7 @@ def test_whole_networks_answer(key):
         ({"size": 11}, "size=11"),
         ({"size": (4, 5, 6)}, r"size=\(4, 5, 6\)"),
         ({"size": 2.5}, "size=2.5"),
+        ({"size": True}, "size=True"),
         ({"fill": [1.0, 2.0]}, r"fill=\[1.0, 2.0\]"),
     ],
 )

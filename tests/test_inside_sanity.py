@@ -3,6 +3,7 @@
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parametrizations, parametrize, prune
 
 from cnnlib.inside.occlusion import occlusion_map
 from cnnlib.inside.sanity import occlusion_under_fills, randomised_from_top, rank_correlation
@@ -94,6 +95,137 @@ def test_a_layer_that_cannot_start_anew_is_shuffled():
     [(name, one)] = randomised_from_top(network, IMAGE)
     assert name == "" and not torch.equal(one.scale, network.scale)
     assert sorted(one.scale.flatten().tolist()) == list(range(24)) and one.scale.shape == (3, 8)
+
+
+class Doubled(nn.Module):
+    """A parametrization that cannot be set from outside."""
+
+    def forward(self, weight: Tensor) -> Tensor:
+        return 2 * weight
+
+
+def parametrized(layer: nn.Module) -> nn.Module:
+    parametrize.register_parametrization(layer, "weight", Doubled())
+    return layer
+
+
+COMPUTED = {
+    "weight_norm": nn.utils.weight_norm,
+    "spectral_norm": nn.utils.spectral_norm,
+    "pruned": lambda layer: prune.l1_unstructured(layer, "weight", 0.3),
+    "pruned twice": lambda layer: prune.random_unstructured(
+        prune.l1_unstructured(layer, "weight", 0.3), "weight", 0.2
+    ),
+    "parametrizations.weight_norm": parametrizations.weight_norm,
+    "parametrizations.spectral_norm": parametrizations.spectral_norm,
+    "parametrizations.orthogonal": parametrizations.orthogonal,
+    "own parametrization": parametrized,
+    "two": lambda layer: parametrizations.spectral_norm(parametrized(layer)),
+}
+
+
+def used_kernel(network: nn.Sequential) -> Tensor:
+    """What the first layer really multiplies by: its answers to single pixels."""
+    with torch.no_grad():
+        basis = torch.eye(27).view(27, 3, 3, 3)
+        return (network[0](basis) - network[0](torch.zeros(1, 3, 3, 3)))[:, :, 0, 0]
+
+
+@pytest.mark.filterwarnings("ignore:`torch.nn.utils")
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("how", COMPUTED)
+def test_what_is_randomised_is_what_the_next_run_uses(how, bias):
+    torch.manual_seed(0)
+    first = COMPUTED[how](nn.Conv2d(3, 4, 3, bias=bias))
+    network = nn.Sequential(first, nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    network.append(nn.Linear(4, 2))
+    network(IMAGE)  # in training, as it was before it was saved
+    network.eval()
+    before, state = used_kernel(network), {k: v.clone() for k, v in network.state_dict().items()}
+    steps = list(randomised_from_top(network, IMAGE))
+    assert [name for name, _ in steps] == ["4", "0"]
+    assert torch.allclose(used_kernel(steps[0][1]), before)
+    after = used_kernel(steps[1][1])
+    assert abs(torch.corrcoef(torch.stack([before.flatten(), after.flatten()]))[0, 1]) < 0.5
+    assert 0.2 < after.norm() / before.norm() < 5
+    assert torch.allclose(used_kernel(network), before)
+    assert all(torch.equal(value, state[name]) for name, value in network.state_dict().items())
+
+
+@pytest.mark.filterwarnings("ignore:`torch.nn.utils")
+def test_drawing_into_what_is_computed_anew_is_refused_by_name():
+    network = nn.Sequential(nn.Flatten(), nn.utils.weight_norm(nn.Linear(3 * 12 * 15, 4)))
+
+    def he(layer: nn.Module) -> None:
+        nn.init.kaiming_normal_(layer.weight)
+
+    with pytest.raises(ValueError, match=r"'1' \(Linear\) answers as before: initialise has not"):
+        list(randomised_from_top(network, IMAGE, initialise=he))
+
+    def both(layer: nn.Module) -> None:
+        nn.init.normal_(layer.weight_v)
+
+    assert len(list(randomised_from_top(network, IMAGE, initialise=both))) == 1
+
+
+def test_a_copy_that_forward_reads_in_place_of_the_weights_is_refused_by_name():
+    class Frozen(nn.Linear):
+        def __init__(self) -> None:
+            super().__init__(3 * 12 * 15, 4)
+            self.used = self.weight.detach().clone()
+
+        def forward(self, x: Tensor) -> Tensor:
+            return nn.functional.linear(x.flatten(1), self.used, self.bias)
+
+    with pytest.raises(ValueError, match=r"'' \(Frozen\) answers as before: reset_parameters"):
+        list(randomised_from_top(Frozen(), IMAGE))
+
+
+def test_shared_weights_are_drawn_once_and_stay():
+    class Tied(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            torch.manual_seed(0)
+            self.one, self.two = nn.Linear(15, 15), nn.Linear(15, 15, bias=False)
+            self.two.weight = self.one.weight
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.two(self.one(x.mean((1, 2))).relu())
+
+    network = Tied()
+    (first, one), (second, two) = randomised_from_top(network, IMAGE)
+    assert (first, second) == ("two", "one")
+    for copy in (one, two):
+        assert copy.one.weight is copy.two.weight
+        assert not torch.allclose(copy.two.weight, network.two.weight)
+    assert torch.equal(one.two.weight, two.two.weight)
+    assert not torch.equal(one.one.bias, two.one.bias)
+
+
+def test_a_layer_that_is_used_without_being_called_has_its_turn():
+    class Attends(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.attention = nn.MultiheadAttention(15, 3, batch_first=True)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.attention(x[:, 0], x[:, 0], x[:, 0])[0]
+
+    network = Attends()
+    *_, (_, last) = randomised_from_top(network, IMAGE)
+    for name, weight in network.named_parameters():
+        assert weight.dim() == 1 or not torch.allclose(dict(last.named_parameters())[name], weight)
+
+
+def test_wrapped_networks_and_images_of_another_type_are_taken_and_scripted_ones_refused():
+    names = [name for name, _ in randomised_from_top(Crossed(), IMAGE)]
+    for network in (nn.DataParallel(Crossed()), Crossed().double()):
+        assert [name for name, _ in randomised_from_top(network, IMAGE)] == names
+    with torch.inference_mode():
+        assert [name for name, _ in randomised_from_top(Crossed(), IMAGE)] == names
+    scripted = nn.Sequential(nn.Conv2d(3, 4, 3), torch.jit.script(nn.Conv2d(4, 4, 3)))
+    with pytest.raises(ValueError, match="randomised_from_top: 1 .* is scripted"):
+        randomised_from_top(scripted, IMAGE)
 
 
 @pytest.mark.parametrize("key", ["lenet5", "small_densenet", "small_googlenet"])

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 from torch.nn.utils.parametrizations import _SpectralNorm
 from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.overrides import TorchFunctionMode
@@ -94,27 +95,40 @@ def redraw(
     against each other. Raises ``ValueError`` if it answers as before.
     """
     before = {id(weight): weight.clone() for weight in weights}
-    answer = _answer(layer, call)
-    if initialise is not None:
-        initialise(layer)
-    elif hasattr(layer, "reset_parameters"):
-        layer.reset_parameters()
+    new = [weight for weight in weights if id(weight) not in done]
+    matrices = [w for w in new if w.dim() > 1 and w.numel() > 8 and w.min() < w.max()]
+    answer = _answer(layer, call) if matrices else None
+    with parametrize.cached():  # what is computed stays a moment, to be drawn into
+        computed = {name: getattr(layer, name) for name in getattr(layer, "parametrizations", ())}
+        old = {name: value.clone() for name, value in computed.items()}
+        if initialise is not None:
+            initialise(layer)
+        elif hasattr(layer, "reset_parameters"):
+            layer.reset_parameters()
+    for name, value in computed.items():
+        if not torch.equal(value, old[name]):
+            _set(layer, name, value.clone())
     for weight in weights:
         if id(weight) in done:
             weight.copy_(before[id(weight)])
         elif initialise is None and torch.equal(weight, before[id(weight)]):
             _shuffle(weight)
     _settle_spectral_norm(layer)
-    if {id(weight) for weight in weights} <= done:
-        return
     done |= {id(weight) for weight in weights}
-    matrices = [w for w in before.values() if w.dim() > 1 and w.numel() > 8 and w.min() < w.max()]
-    if answer is not None and matrices and _alike(answer, _answer(layer, call)):
+    if answer is not None and _alike(answer, _answer(layer, call)):
         how = "initialise" if initialise is not None else "reset_parameters"
         raise ValueError(
             f"layers: {path!r} ({type(layer).__name__}) answers as before: {how} has not changed "
             "what the layer computes its weights from"
         )
+
+
+def _set(layer: nn.Module, name: str, value: Tensor) -> None:
+    """Give a parametrized weight this value, as far as its parametrizations can be turned round."""
+    try:
+        setattr(layer, name, value)
+    except (NotImplementedError, RuntimeError, ValueError):  # then what is behind it is shuffled
+        pass
 
 
 def _shuffle(weight: Tensor) -> None:
