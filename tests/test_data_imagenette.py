@@ -187,7 +187,7 @@ def test_without_a_path_the_public_archive_comes_first_then_the_small_one(tmp_pa
 # --- What can be wrong with it ------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("side", [0, -1, 1.5, "32", None])
+@pytest.mark.parametrize("side", [0, -1, 1.5, "32", None, True])
 def test_an_impossible_side_is_an_error_that_names_it(archive, side):
     with pytest.raises(ValueError, match=f"side={side!r}: expected a whole number of pixels"):
         load_imagenette("train", archive, side)

@@ -17,11 +17,14 @@ FLOORS = {
     "layers": (["torch"], []),
     "models": (["torch"], ["layers"]),
     "trace": (["torch"], ["geometry"]),
-    "data": (["torch", "numpy", "tqdm", "PIL"], ["models", "layers"]),
-    "weights": (["torch", "numpy", "safetensors", "tqdm", "PIL"], ["models", "layers", "data"]),
+    "data": (["torch", "numpy", "tqdm", "PIL"], ["models", "layers", "geometry"]),
+    "weights": (
+        ["torch", "numpy", "safetensors", "tqdm", "PIL"],
+        ["models", "layers", "data", "geometry"],
+    ),
     "train": (
         ["torch", "numpy", "safetensors", "tqdm", "PIL"],
-        ["models", "layers", "data", "weights"],
+        ["models", "layers", "data", "weights", "geometry"],
     ),
     "experiments": (
         ["torch", "numpy", "safetensors", "tqdm", "PIL"],

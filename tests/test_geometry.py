@@ -4,9 +4,11 @@ The oracle for what a unit reads is the gradient. Through layers whose weights a
 float64, nothing cancels: the gradient of a unit is positive at exactly the inputs that it sees.
 """
 
+import enum
 import itertools
 import random
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -20,7 +22,15 @@ from cnnlib.geometry import (
     output_range,
     output_size,
     receptive_field,
+    whole_number,
 )
+
+
+class Count(enum.IntEnum):
+    """Numbers that are int, and more than int."""
+
+    NONE, ONE, TWO, THREE = range(4)
+    NINE = 9
 
 
 def torch_size(layer, size):
@@ -523,6 +533,40 @@ class TestRefusals:
         ):
             with pytest.raises(ValueError, match=f"index={index!r}"):
                 call()
+
+    @pytest.mark.parametrize("whole", [np.int64, np.uint8, np.array, torch.tensor, Count])
+    def test_whole_numbers_may_be_of_any_kind(self, whole):
+        window = Window(whole(3), stride=whole(2), padding=(whole(1), whole(0)), dilation=whole(1))
+        assert window == Window(3, stride=2, padding=(1, 0))
+        assert hash(window) == hash(Window(3, stride=2, padding=(1, 0)))
+        for name in ("kernel_size", "stride", "dilation", "output_padding", "before", "after"):
+            assert type(getattr(window, name)) is int
+        assert output_size(whole(9), window) == output_size(9, window) == 4
+        assert input_indices(window, whole(9), whole(2)) == input_indices(window, 9, 2)
+        assert output_indices(window, whole(9), whole(2)) == output_indices(window, 9, 2)
+        assert input_range([window], whole(9), whole(2)) == input_range([window], 9, 2)
+        assert output_range([window], whole(9), [whole(2)]) == output_range([window], 9, [2])
+        assert Window(3, padding=whole(1)).padding == 1 and whole_number(whole(3), "n", 3) == 3
+
+    @pytest.mark.parametrize(
+        "value",
+        [
+            True, np.True_, torch.tensor(True), 3.0, np.float64(3), torch.tensor(3.0), "3", None,
+            [3], np.array([3]), torch.tensor([3]), torch.empty((), dtype=int, device="meta"),
+        ],
+    )  # fmt: skip
+    def test_what_is_no_whole_number_is_named(self, value):
+        with pytest.raises(ValueError, match=r"^n=.*: expected a whole number$"):
+            whole_number(value, "n")
+        with pytest.raises(ValueError, match="kernel_size=.*: expected a whole number"):
+            Window(value)
+        with pytest.raises(ValueError, match=r"index=.*: expected a whole number from 0 to \d"):
+            input_indices(CONV3, 8, value)
+
+    def test_a_whole_number_may_have_a_least(self):
+        assert whole_number(np.int64(-2), "n") == -2 and whole_number(0, "n", 0) == 0
+        with pytest.raises(ValueError, match="n=-2: expected 0 or more"):
+            whole_number(np.int64(-2), "n", 0)
 
     def test_receptive_field_refuses_transposed_windows(self):
         with pytest.raises(ValueError, match="transposed"):

@@ -736,7 +736,7 @@ def test_rounding_moves_no_score_as_far_as_verify_allows():
     "image_set, k, message",
     [
         (four_classes().first(0), (1,), "expected at least one image, found none"),
-        (four_classes(), (0, 1), r"k=\(0, 1\): expected numbers of 1 or more"),
+        (four_classes(), (0, 1), "k=0: expected 1 or more"),
         (
             replace(four_classes(), categories=tuple("abcde")),
             (1,),

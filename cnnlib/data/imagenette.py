@@ -5,7 +5,6 @@ Jeremy Howard's set (fast.ai) has 9,469 training and 3,925 validation photograph
 side at 160 pixels; here every photograph is squashed to a square.
 """
 
-import operator
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -16,6 +15,7 @@ from cnnlib.data.archive import Archive, evenly_mixed, open_archive
 from cnnlib.data.cache import data_folder, kept_array
 from cnnlib.data.download import download_file
 from cnnlib.data.image_set import ImageSet
+from cnnlib.geometry import whole_number
 
 SIDE = 144
 
@@ -61,11 +61,9 @@ def load_imagenette(split: str, path: str | Path | None = None, side: int = SIDE
     if split not in ("train", "test"):
         raise ValueError(f"split={split!r}: expected 'train' or 'test'")
     try:
-        wanted = operator.index(side)
-    except TypeError:
-        wanted = 0
-    if wanted < 1:
-        raise ValueError(f"side={side!r}: expected a whole number of pixels, 1 or more")
+        wanted = whole_number(side, "side", 1)
+    except ValueError:
+        raise ValueError(f"side={side!r}: expected a whole number of pixels, 1 or more") from None
     path = _find_archive() if path is None else Path(path)
     with open_archive(path, MARKER) as archive:
         files = []

@@ -16,6 +16,7 @@ from cnnlib.data.archive import Archive, evenly_mixed, open_archive
 from cnnlib.data.cache import data_folder, kept_array
 from cnnlib.data.download import download_file
 from cnnlib.data.image_set import ImageSet
+from cnnlib.geometry import whole_number
 
 ARCHIVE = "tiny-imagenet-200.zip"  # 248,100,043 bytes
 SHA256 = "6198c8ae015e2b3e007c7841da39ec069199b9aa3bfa943a462022fe5e43c821"
@@ -130,9 +131,13 @@ def _find_archive() -> Path:
 def _first(wnids: list[str], classes: int | None, source: Path) -> list[str]:
     if classes is None:
         return wnids
-    if not isinstance(classes, int) or not 1 <= classes <= len(wnids):
+    try:
+        first = whole_number(classes, "classes", 1)
+    except ValueError:
+        first = 0
+    if not 1 <= first <= len(wnids):
         raise ValueError(f"classes={classes!r}: expected 1 to {len(wnids)}, all of {source}")
-    return wnids[:classes]
+    return wnids[:first]
 
 
 def _read_classes(archive: Archive) -> list[str]:

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from cnnlib.data import ImageSet
+from cnnlib.geometry import whole_number
 from cnnlib.weights.preprocessing import Preprocessing
 from cnnlib.weights.records import WeightFile, preprocess
 
@@ -99,8 +100,7 @@ def measure(
 
     Raises ``ValueError`` for a ``k`` below 1 and as :func:`score_images`.
     """
-    if min(k) < 1:
-        raise ValueError(f"k={tuple(k)}: expected numbers of 1 or more")
+    k = tuple(whole_number(most, "k", 1) for most in k)
     place = ranks(score_images(model, which, image_set), torch.from_numpy(image_set.labels))
     return {most: int((place < most).sum()) / len(image_set) for most in k}
 

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from cnnlib.geometry import whole_number
+
 # Channel order: how many channels that is.
 CHANNEL_ORDERS = {"grey": 1, "RGB": 3, "BGR": 3}
 FITS = ("pad", "crop")
@@ -45,8 +47,7 @@ class Preprocessing:
         if self.fit not in FITS:
             raise ValueError(f"fit={self.fit!r}: expected one of {', '.join(FITS)}")
         for name in ("height", "width"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}={getattr(self, name)}: expected 1 or more")
+            object.__setattr__(self, name, whole_number(getattr(self, name), name, 1))
         for name in ("mean", "std"):
             values = tuple(getattr(self, name))
             if len(values) != self.channels or not all(map(math.isfinite, values)):
@@ -60,6 +61,7 @@ class Preprocessing:
         if self.resize is not None:
             if self.fit != "crop":
                 raise ValueError(f"resize={self.resize}: expected None with fit={self.fit!r}")
+            object.__setattr__(self, "resize", whole_number(self.resize, "resize"))
             if self.resize < min(self.height, self.width):
                 raise ValueError(
                     f"resize={self.resize}: expected at least the shorter side of "
