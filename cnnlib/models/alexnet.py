@@ -21,8 +21,8 @@ Where we differ from the paper, and why:
   2, as torchvision does; the configuration of 2014 has padding 0 and the overhang.
 - Dropout is inverted (scaled up at training) where the paper halves outputs at test (section 4.2).
 - Biases of conv2, conv4, conv5 and the hidden fully connected layers start at 1 and weights at
-  N(0, 0.01), as section 5 says. The one-column form and the small form use He
-  initialisation (2015), with biases of 0.
+  N(0, 0.01), as section 5 says. The other forms use He initialisation (2015),
+  with biases of 0; the first layer of ``imagenette_alexnet`` keeps N(0, 0.01).
 """
 
 from torch import Tensor, nn

@@ -15,8 +15,9 @@ Where the paper leaves a choice:
 - Paddings are not printed. Fig. 3's sizes 110, 55, 26, 13, 6 need padding 1 in conv1, none in
   conv2, and pools that round up.
 - "Contrast normalised across feature maps" is read as AlexNet's response normalisation.
-- Weights start as He et al. 2015 in place of the paper's 0.01; the paper renormalises first-layer
-  filters of too large a norm during training, and we do not.
+- Weights start as He et al. 2015 in place of the paper's 0.01 (but for the first layer of
+  ``imagenette_zfnet``); the paper renormalises first-layer filters of too large a norm during
+  training, and we do not.
 """
 
 from torch import Tensor, nn
