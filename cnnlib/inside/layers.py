@@ -1,4 +1,4 @@
-"""Find a network's layers, run up to one, and have the network rest while it is looked at."""
+"""Find a network's layers, run up to one, and make a network ready to send a signal back."""
 
 import copy
 from collections.abc import Iterator
@@ -11,8 +11,6 @@ from torch import Tensor, nn
 
 from cnnlib.inside.images import beside
 from cnnlib.trace import evaluating, plain_module
-
-resting = evaluating
 
 
 def named_layer(module: nn.Module, name: str) -> nn.Module:

@@ -173,12 +173,12 @@ class RectifierWatch(TorchFunctionMode):
                 if known is None or known.node is not tensor.grad_fn:
                     self.known[tensor] = _Known(node=tensor.grad_fn)
         tracked = [tensor for tensor in given if tensor in self.known]
-        name = plain_name(func)
+        name = plain_name(func).partition(".")[0]  # an operator's name has its overload behind
         if not tracked or name in SHAPE_ONLY:
             return func(*args, **kwargs)
         self._claim(tracked, self._unseen())
         target = None
-        if name == "setitem" or in_place(func, args, kwargs):
+        if _writes(func, name, args, kwargs):
             target = args[0] if args else given[0]
             self._before_writing(target)
         known = self._functions(func, name, args, kwargs, tracked, target)
@@ -462,6 +462,13 @@ def _chooses(tensor: Tensor, name: str) -> bool:
     """Whether it can switch places on and off in that call."""
     adds = name in ("add", "sub", "cat", "stack", "copy")
     return tensor.dtype is torch.bool or (tensor.is_floating_point() and not adds)
+
+
+def _writes(func: Callable, name: str, args: tuple, kwargs: dict) -> bool:
+    """Whether a call writes into its first argument."""
+    if isinstance(func, torch._ops.OpOverload):
+        return func._schema.is_mutable
+    return name == "setitem" or in_place(func, args, kwargs)
 
 
 def _memory(tensor: Tensor) -> int:
