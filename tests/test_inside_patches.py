@@ -10,6 +10,8 @@ from torch.nn import functional as F
 from torch.nn.modules import module as every_module
 
 from cnnlib.inside import OcclusionMap, occlusion_map
+from cnnlib.inside.patch_rules import RULES
+from cnnlib.inside.patches import Record, plain
 from cnnlib.models import SMALL
 from cnnlib.weights import load_weights
 
@@ -186,6 +188,10 @@ WRITES = {
 }
 
 
+#: What the check of a block says: it is there for what nobody has thought of.
+CHECK = "differ from the full picture"
+
+
 def expect_right_or_refused(network: nn.Module, image: Tensor) -> None:
     """Patches may refuse; what is given is right, and the other methods give something."""
     alone, kept = Alone(network, image), image.clone()
@@ -194,7 +200,9 @@ def expect_right_or_refused(network: nn.Module, image: Tensor) -> None:
             found = occlusion_map(network, image, 0, size=(9, 7), stride=(8, 6), method=method)
         except ValueError as refusal:
             assert method == "patches" and "method='patches'" in str(refusal)
+            assert CHECK not in str(refusal)
         else:
+            assert CHECK not in found.reason
             assert alone.error(found) < 1e-6, method
         assert torch.equal(image, kept)
 
@@ -299,6 +307,20 @@ def test_writes_into_what_does_not_depend_on_the_occluder():
     with pytest.raises(ValueError, match="another answer the second time"):
         occlusion_map(network, torch.randn(1, 3, 26, 22), 0, size=9, stride=8)
     assert network.seen == 0
+
+
+@pytest.mark.parametrize("name", GATES)
+def test_one_place_is_not_taken_for_the_unoccluded_picture(name):
+    network, image = Toy(GATES[name]), torch.randn(1, 3, 40, 42)
+    covered = image.clone()
+    covered[..., 30:38, 5:14] = 0
+    with torch.no_grad():
+        record = Record(image, RULES)
+        for corner in ((0, 0), (30, 5)):
+            top, left = corner
+            crop = covered[..., top : top + 8, left : left + 9]
+            found = plain(record.run(network, crop, [top], [left]))
+        assert torch.allclose(found, network(covered), rtol=1e-5, atol=1e-6)
 
 
 class Doubled(torch.autograd.Function):
