@@ -51,10 +51,11 @@ class _Kept:
     def __init__(self, parts: list[nn.Module]) -> None:
         self.containers: dict[int, tuple[Any, Any]] = {}  # by id: what holds, and what it held
         self.tensors: dict[int, tuple[Tensor, tuple, Tensor | None, tuple | None]] = {}
-        self.files = {kind.__module__ for part in parts for kind in _own_classes(part)}
+        kinds = {kind for part_kind in set(map(type, parts)) for kind in _own_classes(part_kind)}
+        self.files = {kind.__module__ for kind in kinds}
         waiting: list[Any] = list(parts)  # what is to be looked at
-        for part in parts:  # lists that stand in a class are shared by its modules
-            waiting += [v for kind in _own_classes(part) for v in vars(kind).values() if _holds(v)]
+        for kind in kinds:  # lists that stand in a class are shared by its modules
+            waiting += filter(_holds, vars(kind).values())
         while waiting:
             thing = waiting.pop()
             if type(thing) not in _PLAIN and id(thing) not in self.containers:
@@ -139,10 +140,10 @@ def _memory(tensor: Tensor) -> tuple:
 _PLAIN = (bool, int, float, str, type(None))
 
 
-def _own_classes(part: nn.Module) -> list[type]:
-    """The classes of a module that torch and Python do not bring."""
+def _own_classes(part_kind: type) -> list[type]:
+    """A module's class and those that it builds on, but for what torch and Python bring."""
     brought = {"torch", "builtins", *sys.stdlib_module_names} - {"__main__"}
-    return [k for k in type(part).__mro__ if k.__module__.partition(".")[0] not in brought]
+    return [k for k in part_kind.__mro__ if k.__module__.partition(".")[0] not in brought]
 
 
 def _holds(thing: Any) -> bool:

@@ -82,6 +82,8 @@ def scripted_functions(module: nn.Module) -> Iterator[str]:
     """The names of scripted functions that a module holds, or that its ``forward`` can name."""
     known: dict[str, Any] = {}
     forward = vars(module).get("forward") or getattr(type(module), "forward", None)
+    if (getattr(forward, "__module__", None) or "").startswith("torch.nn.modules"):
+        forward = None  # torch's own layers call no scripted functions
     forward = getattr(forward, "__func__", forward)
     if isinstance(forward, FunctionType):
         names = forward.__code__.co_names

@@ -336,7 +336,7 @@ class _Run(TorchFunctionMode):
         receiver = args[0] if args else None
         if name in _NEW and func is getattr(torch, name) and kwargs.get("device") is None:
             kwargs = kwargs | {"device": "meta"}
-        if any(tensor.is_meta for tensor in given) and name not in _INDEXING:
+        if len({tensor.is_meta for tensor in given}) == 2 and name not in _INDEXING:
             args, kwargs = _to_meta(args), _to_meta(kwargs)
         try:
             out = shape_only(func, args, kwargs)
