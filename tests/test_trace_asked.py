@@ -426,7 +426,7 @@ class Resample(nn.Module):
         {"scale_factor": 0.5}, {"scale_factor": (0.3, 1.7)}, {"scale_factor": 0.13},
     ],
 )  # fmt: skip
-@pytest.mark.parametrize("shape", [(16, 16), (37, 8), (8, 11)])
+@pytest.mark.parametrize("shape", [(16, 16), (37, 8)])
 def test_antialiased_resampling_equals_gradients(mode, corners, how, shape):
     net = Resample(**how, mode=mode, align_corners=corners, antialias=True)
     rows = trace(net, (1, 1, *shape))

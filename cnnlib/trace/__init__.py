@@ -5,7 +5,8 @@
 
 The run happens on torch's meta device, where tensors have a shape and no content. So a network of
 any size is traced in well under a second and in no memory, and nothing in it is changed. It runs in
-eval mode: dropout rests, and heads that are only for training do not run.
+eval mode: dropout rests, and heads that are only for training do not run. :func:`evaluating` does
+this for any run of a network, and :func:`plain_module` takes wrappers off first.
 
 What is a row? A module without children is one, and its ``kind`` is its class. What a module with
 children does itself (``torch.cat``, ``+``, ``F.relu``) is one row an operation, named after the
@@ -43,7 +44,8 @@ What does a unit see? Per axis, in positions of the network's input:
   sees.
 - A unit is a place with all its channels; channels are not told apart. A product of two tensors
   that both depend on the input (attention) is taken to see everything that they see.
-- Values are never looked at. A network whose path depends on them is refused.
+- Values are never looked at. A network whose path depends on them is refused. So are scripted code
+  and layers that the run itself makes, for trace cannot see the one nor count the other.
 """
 
 from cnnlib.trace.evaluation import evaluating
