@@ -186,6 +186,14 @@ def test_the_cap_counts():
     assert (capped - free).abs().max() > 0.1 * free.abs().max()
 
 
+def test_at_its_cap_a_rectifier_is_closed_as_in_torch():
+    image = torch.tensor([5.0, 6.0, 0.0, -1.0]).view(1, 4, 1, 1)
+    for rectify in (nn.ReLU6(), lambda x: F.relu(x).clamp(max=6)):
+        summed = nn.Sequential(Act(rectify), nn.Conv2d(4, 1, 1, bias=False))
+        nn.init.ones_(summed[1].weight)
+        assert deconvnet(summed, image, "", rule="guided").flatten().tolist() == [1, 0, 0, 0]
+
+
 def leaky_in_place(x: Tensor) -> Tensor:
     y = x.clone()
     y[y < 0] = y[y < 0] * 0.1
@@ -276,9 +284,12 @@ def test_activations_that_only_bend_pass_their_gradient_but_are_no_rectifiers(fu
 
 
 def test_a_kink_that_no_value_crosses_does_not_matter():
-    clipped = network(lambda x: F.relu(x).clamp(max=1000) + 0 * x.exp().clamp(min=-3))
+    last = Act(lambda x: (F.relu(x) + 1).clamp(max=1000))
+    clipped = nn.Sequential(ONE, nn.ReLU(), TWO, last)
     found = deconvnet(clipped, IMAGE, "3", 2, PLACE, rule="guided")
     assert torch.allclose(found, by_hand("guided", torch.inf), atol=1e-5)
+    with pytest.raises(ValueError, match="clamp has a kink"):
+        deconvnet(network(lambda x: (F.relu(x) + 1).clamp(max=3)), IMAGE, "3", rule="guided")
 
 
 def test_linear_layers_alone_need_no_rectifier_but_a_method_named_after_it_does():

@@ -68,13 +68,7 @@ def differentiable(
     with torch.inference_mode(False), torch.enable_grad():
         if any(t.is_inference() for t in chain(network.parameters(), network.buffers())):
             network = copy.deepcopy(network)  # such tensors are kept out of the way back
-        asking = [weight for weight in network.parameters() if weight.requires_grad]
-        with evaluating(network):
-            try:
-                for weight in asking:
-                    weight.requires_grad_(False)
-                pixels = beside(network, image.detach()).clone().requires_grad_()
-                yield network, pixels
-            finally:
-                for weight in asking:
-                    weight.requires_grad_()
+        with evaluating(network):  # which puts back who asks for gradients, too
+            for weight in network.parameters():
+                weight.requires_grad_(False)
+            yield network, beside(network, image.detach()).clone().requires_grad_()
