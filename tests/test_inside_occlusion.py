@@ -295,14 +295,15 @@ def test_whole_numbers_may_be_numpys_or_tensors():
         assert torch.equal(found.clean_scores, expected.clean_scores[:1])
 
 
-def test_the_image_follows_the_network_and_is_left_as_it_was():
+@pytest.mark.parametrize("kind", [torch.float32, torch.float64])
+def test_the_image_follows_the_network_and_is_left_as_it_was(kind):
     network = nn.Sequential(nn.ReLU(inplace=True), nn.Conv2d(1, 2, 3), nn.Flatten())
-    network = nn.Sequential(network, nn.Linear(2 * 7 * 5, 3)).double()
+    network = nn.Sequential(network, nn.Linear(2 * 7 * 5, 3)).to(kind)
     image = torch.randn(1, 1, 9, 7)
     kept = image.clone()
     for method in ("patches", "full"):
         found = occlusion_map(network, image, 0, size=3, stride=2, method=method)
-        assert found.scores.dtype == torch.float64
+        assert found.scores.dtype == kind
         assert torch.equal(image, kept)
 
 
