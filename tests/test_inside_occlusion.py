@@ -170,10 +170,10 @@ def test_what_patches_cannot_follow_runs_on_full_pictures(network, why):
 
 
 class Broken(nn.Module):
-    """Has an error of its own where something is covered."""
+    """Has an error of its own, which full pictures do not show."""
 
     def forward(self, x):
-        return x.sum((2, 3)) if type(x) is Tensor and (x != 0).all() else x.no_such_thing
+        return x.sum((2, 3)) if type(x) is Tensor else x.no_such_thing
 
 
 def test_an_error_of_the_network_is_no_reason_to_fall_back():
