@@ -17,8 +17,9 @@ class RunLog:
     """What came of one training run.
 
     ``accuracy`` and ``top5`` are shares, 0 to 1, of the ``tested_on`` test images; ``log`` has one
-    entry an epoch (loss, train_accuracy, seconds; where it was looked at test_accuracy, test_top5);
-    ``measured`` holds what the experiment looked at besides; ``seconds`` is the time of all epochs.
+    entry for each epoch after which the test images were looked at (loss, train_accuracy,
+    test_accuracy, test_top5, seconds); ``measured`` holds what the experiment looked at besides;
+    ``seconds`` is the time of all epochs.
     ``right`` and ``right5`` say which test images were right, first or among five, as
     :func:`cnnlib.experiments.packing.pack_bits` packs it; ``cost`` is what
     :func:`cnnlib.experiments.costs.cost_of` counts. Older logs have none of the three.

@@ -87,6 +87,7 @@ def run_arm(
                 for key, value in e.items()
             }
             for e in run.log
+            if "test_accuracy" in e  # with a hundred short epochs the others tell little
         ),
         cost=cost_of_build(
             what.build,
