@@ -52,6 +52,7 @@ NEW_ONES = [
     "relu_tanh",
     "overlap_lrn",
     "nin_heads",
+    "nin_heads_longer",
     "first_layer_sizes",
     "kernel_stacks",
     "heads_by_start",

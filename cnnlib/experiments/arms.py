@@ -324,6 +324,23 @@ EXPERIMENTS: dict[str, Experiment] = {
         differs="The heads' parameters: 330 against 333,194. Each has the best rate of the grid.",
         look_every=50,
     ),
+    "nin_heads_longer": Experiment(
+        "Do the heads end elsewhere when they are trained for twice as long?",
+        "A check of nin_heads, each at the rate that was best there.",
+        {
+            kind: _head(kind, rate)
+            for kind, rate in (
+                ("means", 0.01),
+                ("means_dropout", 0.01),
+                ("connected", 0.003),
+                ("connected_dropout", 0.003),
+            )
+        },
+        replace(FEW_CLOTHES, epochs=300),
+        seeds=3,
+        differs="The heads' parameters: 330 against 333,194.",
+        look_every=100,
+    ),
     "first_layer": Experiment(
         "Does a large first kernel with a large stride leave filters dead or aliased?",
         "Zeiler & Fergus 2014, section 4.1 and Fig. 6: 11x11 with stride 4 against 7x7 with 2.",
