@@ -323,11 +323,15 @@ class TinyBook:
         return self.folder / "_build" / "html" / "book" / f"{name}.html"
 
 
+several_builds = pytest.mark.timeout(900)  # where the machine is busy, each takes half a minute
+
+
 @pytest.fixture
 def tiny_book(tmp_path) -> TinyBook:
     return TinyBook(tmp_path)
 
 
+@several_builds
 def test_a_build_runs_again_only_what_has_changed(tiny_book):
     """(What counts as a change of the library or the versions: the tests of the cache's name.)"""
     extension = tiny_book.folder / "book" / "_ext" / "cnnbook.py"
@@ -355,6 +359,7 @@ def test_a_build_runs_again_only_what_has_changed(tiny_book):
     assert tiny_book.runs == 4
 
 
+@several_builds
 def test_a_failing_cell_fails_every_build_until_it_is_mended(tiny_book):
     failing = "```{code-cell} python\nkernels = 0\n12 / kernels\n```\n"
     tiny_book.write(failing)
@@ -369,6 +374,7 @@ def test_a_failing_cell_fails_every_build_until_it_is_mended(tiny_book):
     assert succeeded, said
 
 
+@several_builds
 def test_a_warning_fails_every_build(tiny_book):
     tiny_book.write("See {ref}`nowhere`.\n\n" + COUNTING_CELL)
     for _ in range(2):
@@ -378,6 +384,7 @@ def test_a_warning_fails_every_build(tiny_book):
     assert tiny_book.runs == 1
 
 
+@several_builds
 def test_words_on_stderr_fail_the_build_and_a_page_that_left_the_book_leaves_the_site(tiny_book):
     tiny_book.write("```{code-cell} python\nimport sys\n_ = sys.stderr.write('oh')\n```\n")
     (tiny_book.folder / "book" / "second.md").write_text("# Second\n")

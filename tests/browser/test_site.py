@@ -297,12 +297,12 @@ def test_every_slider_moves_its_widget_by_keyboard(wide):
         for slider in widget.locator("input[type=range]").all():
             if not slider.is_enabled() or not slider.is_visible():
                 continue  # an earlier slider left it nowhere to go
-            before, value = shown(widget), slider.input_value()
+            before, value = drawn(widget), slider.input_value()
             slider.press("ArrowRight")
             if slider.input_value() == value:
                 slider.press("ArrowLeft")
             assert slider.input_value() != value
-            assert shown(widget) != before
+            assert drawn(widget) != before
 
 
 @on_every_chapter
@@ -321,9 +321,13 @@ def test_widgets_answer_to_the_pointer(wide):
         assert shown(widget) != before
 
 
+def drawn(widget: Locator) -> str:
+    """What the widget has drawn and written, apart from where the focus is."""
+    return widget.evaluate('(root) => root.innerHTML.replaceAll(/ data-[a-z-]+="[^"]*"/g, \'\')')
+
+
 def shown(widget: Locator) -> str:
-    """What the widget shows, apart from where the focus is."""
-    return widget.evaluate(
-        """(root) => root.innerHTML.replaceAll(/ data-[a-z-]+="[^"]*"/g, "")
-            + [...root.querySelectorAll("input, select")].map((i) => `${i.value} ${i.checked}`)"""
-    )
+    """The same, and what is entered in its controls."""
+    values = """(root) => [...root.querySelectorAll("input, select")]
+        .map((control) => `${control.value} ${control.checked}`).join()"""
+    return drawn(widget) + widget.evaluate(values)
