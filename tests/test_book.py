@@ -160,7 +160,13 @@ def test_every_model_file_has_a_chapter_that_builds_it():
 
 def test_make_help_lists_every_word():
     phony = re.search(r"^\.PHONY: (.*)", (ROOT / "Makefile").read_text(), re.MULTILINE)[1]
-    said = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
+    said = subprocess.run(
+        ["make", "--no-print-directory", "help"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     listed = {line.split()[0] for line in said.stdout.splitlines()[1:]}
     assert listed == set(phony.split()) - {"built"}
 
