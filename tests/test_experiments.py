@@ -531,22 +531,24 @@ def test_table_has_a_line_an_arm_and_a_figure_a_seed():
     logs = [a_log("A", 1, 0.5), a_log("A", 2, 0.516), a_log("B", 1, 0.25), diverged]
     *table, empty, below = results_table(logs).splitlines()
     assert table == [
-        "| network | parameters | training error | test error | against A |",
+        "| network | test error | against A | training error | parameters |",
         "| --- | ---: | ---: | ---: | ---: |",
-        "| A | 1,234,567 | 37.5 % (37.5, 37.5) | 49.2 % (50.0, 48.4) | – |",
-        f"| B | 1,234,567 | 37.5 % | 75.0 % † | {by_hand(0.25, 0.508)} |",
-        "| C | 1,234,567 | – | diverged in epoch 2 | – |",
+        "| A | 49.2 % (50.0, 48.4) | – | 37.5 % (37.5, 37.5) | 1,234,567 |",
+        f"| B | 75.0 % † | {by_hand(0.25, 0.508)} | 37.5 % | 1,234,567 |",
+        "| C | diverged in epoch 2 | – | – | 1,234,567 |",
     ]
     assert empty == "" and "the draw of the 1,000 test images (each network's own" in below
     assert "seeds and the draw" not in below and "† One seed" in below
     named = results_table(logs, {"B": "projection", "D": "not run"}).splitlines()
-    assert len(named) == 5 and named[2] == "| projection | 1,234,567 | 37.5 % | 75.0 % † |"
+    assert len(named) == 5 and named[2] == "| projection | 75.0 % † | 37.5 % | 1,234,567 |"
     with pytest.raises(ValueError, match=r"names=\['D'\]: expected arms"):
         results_table(logs, {"D": "not run"})
     wider = results_table(logs[:3], columns={"field": {"A": "3", "B": "5"}}).splitlines()
-    assert wider[0] == "| network | parameters | field | training error | test error | against A |"
+    assert wider[0] == "| network | test error | against A | training error | field | parameters |"
     assert wider[1].count("---:") == 5
-    assert wider[3].startswith("| B | 1,234,567 | 5 | 37.5 % | 75.0 % † |")
+    assert wider[3].startswith("| B | 75.0 % † | ") and wider[3].endswith(
+        " | 37.5 % | 5 | 1,234,567 |"
+    )
     with pytest.raises(ValueError, match="column 'field' lacks the arm 'B'"):
         results_table(logs[:3], columns={"field": {"A": "3"}})
     with pytest.raises(ValueError, match="base='E': expected an arm among A, B"):
@@ -571,11 +573,11 @@ def test_table_has_what_the_arms_cost_and_top5_where_all_have_it():
     ]
     head, _, _, line, *_ = results_table(logs).splitlines()
     assert head == (
-        "| network | parameters | multiply-adds | maps | training error | test error | against A "
-        "| top-5 error | against A |"
+        "| network | test error | against A | top-5 error | against A | training error "
+        "| parameters | multiply-adds | maps |"
     )
-    assert line.startswith("| B | 1,234,567 | 25.3 M | 16, 16 | 37.5 % | 50.0 % † | 0.0 [−")
-    assert " | 30.0 % † | +10.0 [+" in line
+    assert line.startswith("| B | 50.0 % † | 0.0 [−") and " | 30.0 % † | +10.0 [+" in line
+    assert line.endswith(" | 37.5 % | 1,234,567 | 25.3 M | 16, 16 |")
     own = {"multiply-adds": {"A": "few", "B": "many"}}
     assert results_table(logs, columns=own).splitlines()[0].count("multiply-adds") == 1
     assert "top-5" not in results_table([*logs, a_log("C", 1, 0.5)])
@@ -780,7 +782,7 @@ def test_rate_is_chosen_by_the_first_seed_and_told_by_the_others():
     found = best_rates(logs)["means"]
     assert (found.rate, [run.accuracy for run in found.runs]) == (0.03, [0.75, 0.77])
     assert found.bracket.sound and found.bracket.censored == (0.1,)
-    assert "| means | 1,234,567 | 37.5 % (37.5, 37.5) | 24.0 % (25.0, 23.0) |" in results_table(
+    assert "| means | 24.0 % (25.0, 23.0) | 37.5 % (37.5, 37.5) | 1,234,567 |" in results_table(
         found.runs
     )
     with pytest.raises(ValueError, match="seed 1 alone ran at its best rate 0.03"):

@@ -30,12 +30,12 @@ def results_table(
     does not name; ``columns`` adds what the logs do not hold: heading -> arm -> text. Multiply-adds
     stand in the table where the logs hold them, the maps' sizes where the arms differ in them.
 
-    An error is the mean over seeds after the last epoch, with each seed's in brackets. Those on
-    training images are means over an epoch, on distorted images, while the network still learned.
-    The last columns have the difference to the arm ``base`` (without it the first) in points of
-    test error, below 0 where the arm is better, with its 95 % interval, from
+    An error is the mean over seeds after the last epoch, with each seed's in brackets. Beside the
+    test error stands the difference to the arm ``base`` (without it the first) in points of test
+    error, below 0 where the arm is better, with its 95 % interval, from
     :func:`cnnlib.experiments.yardstick.differences`; the same again for top-5 where all runs have
-    it. A sentence below says what the intervals hold, and marks single runs.
+    it. Errors on training images are means over an epoch, on distorted images, while the network
+    still learned. A sentence below says what the intervals hold, and marks single runs.
 
     Raises ``ValueError`` if no run is left, a column lacks an arm, or ``base`` has no runs.
     """
@@ -57,20 +57,22 @@ def results_table(
     against = {top: differences(kept, base, top) for top in tops}
 
     costs = _cost_columns(arms, columns)
-    heads = ["network", "parameters", *costs, *columns, "training error"]
+    heads = ["network"]  # what is compared comes first: a page shows some five columns
     for top in tops:
         heads += ["test error" if top == 1 else "top-5 error"]
         heads += [f"against {called.get(base, base)}"] if len(arms) > 1 else []
+    heads += ["training error", *columns, "parameters", *costs]
     lines = [heads, ["---", *["---:"] * (len(heads) - 1)]]
     for arm, runs in arms.items():
-        line = [called[arm], f"{runs[0].parameters:,}"]
-        line += [texts[arm] for texts in (*costs.values(), *columns.values())]
-        trained = [1 - run.log[-1]["train_accuracy"] for run in runs if run.log]
-        line.append(_errors(trained) if trained else "–")
+        line = [called[arm]]
         for top in tops:
             line.append(_test_errors(runs, top))
             if len(arms) > 1:
                 line.append(_points(against[top][arm]))
+        trained = [1 - run.log[-1]["train_accuracy"] for run in runs if run.log]
+        line.append(_errors(trained) if trained else "–")
+        line += [texts[arm] for texts in columns.values()]
+        line += [f"{runs[0].parameters:,}", *(texts[arm] for texts in costs.values())]
         lines.append(line)
     table = "\n".join("| " + " | ".join(line).replace("%", " %") + " |" for line in lines)
     return f"{table}\n\n{_what_intervals_hold(arms, against)}"
