@@ -37,7 +37,8 @@ test-fast: $(VENV)/.ready  ## run the tests that need neither the built book nor
 lint: $(VENV)/.ready  ## check formatting, imports and the front-end modules
 	$(PY) -m ruff format --check .
 	$(PY) -m ruff check .
-	$(PY) -m pytest -q tests/test_front_end_style.py
+	$(VENV)/bin/oxlint --config tests/oxlint.jsonc --deny-warnings cnnlib/widgets book/_static
+	$(PY) -m pytest -q tests/test_front_end.py
 
 serve: built $(VENV)/.ready  ## show the built book on http://127.0.0.1:8000 (or PORT=...)
 	@echo "The book is on http://127.0.0.1:$(PORT) until you press Ctrl-C."
