@@ -1,47 +1,38 @@
 """A network's feature maps on chosen images, with what the unit under the pointer saw."""
 
-import html
-import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
-from traitlets import Dict, Int, List, TraitError, Unicode, observe, validate
 
-from cnnlib.widgets.base import TeachingWidget, pack, rows_of, seen_in_image
-from cnnlib.widgets.maps import (
-    FOLLOWED,
-    checked_images,
-    checked_maps,
-    outline,
-    palette,
-    palettes,
-    picture,
-    quantised,
-    span_in_words,
-    unpacked,
-    value_of,
-)
+from cnnlib.rows import LayerTrace, check_rows, seen_by
+from cnnlib.widgets import svg
+from cnnlib.widgets.maps import checked_images, checked_maps, draw_maps, draw_window
+from cnnlib.widgets.pictures import pack, png_address
+from cnnlib.widgets.pixels import PALETTES, Scale
+from cnnlib.widgets.settling import Settled, Settling
+from cnnlib.widgets.widget import Choice, TeachingWidget
+from cnnlib.widgets.words import span
 
 MOST_IN_PICTURE = 128  # channels; the still picture says so where a layer has more
 
 
-class FeatureMaps(TeachingWidget, stem="feature_maps"):
+class FeatureMaps(TeachingWidget, stem="feature_maps", shared=("maps",)):
     """Every layer's maps on a chosen image; pick a unit and see the window that it saw.
 
     What it teaches: a feature map is a picture of *where* a channel found what it looks for. The
     deeper the layer, the fewer the places, and the more of the image each of them has seen.
 
-    ``layers``: the records of :func:`cnnlib.trace.trace`, all of them, for windows are followed
-    through them. ``maps``: row number of ``layers`` -> what that row put out, numbers of shape
-    (images, C, H, W) or (images, C). ``images``: what the network saw, uint8 of shape
-    (images, H, W) or (images, H, W, 3), of the size that ``layers`` was traced with. ``titles``: a
-    few words for each image.
+    ``rows``: those of :func:`cnnlib.trace.trace`, all of them, for windows are followed through
+    them. ``maps``: row number -> what that row put out, numbers of shape (images, C, H, W) or
+    (images, C). ``images``: what the network saw, uint8 of shape (images, H, W) or
+    (images, H, W, 3), of the size that was traced. ``titles``: a few words for each image.
 
-    ``names``: row number -> what to call it (else the record's name). ``scores``: numbers
+    ``names``: row number -> what to call it (else the row's name). ``scores``: numbers
     (images, classes), the largest wins, with ``categories`` naming the classes. ``reads``: row
     number -> which channels of the shown row below each channel reads: a list of lists, or "all"
     (as a full convolution does), or "own" (channel k reads channel k, as a pooling does). Rows
-    without it show nothing of the row below, for the records do not know. ``columns``: row
+    without it show nothing of the row below, for the trace does not know. ``columns``: row
     number -> how many channels to set side by side.
 
     A layer's values are stored as bytes, on one scale for all its channels and images: from 0 to
@@ -49,27 +40,20 @@ class FeatureMaps(TeachingWidget, stem="feature_maps"):
     shown is thus within 1/510 or 1/254 of that limit of the true one.
 
     What the reader chooses can be set and observed: ``image``, ``layer`` (a row number),
-    ``channel`` and ``unit`` ([row, column]; [0, 0] in a vector).
+    ``channel`` and ``unit`` ([row, column]; [0, 0] in a vector). Another layer keeps the channel's
+    number, where it has it, and the unit's place over the image.
 
-    Raises ``ValueError`` where arrays and records do not fit together.
+    Raises ``ValueError`` where arrays and rows do not fit together.
     """
 
-    rows = List().tag(sync=True)
-    maps = List().tag(sync=True)
-    images = Dict().tag(sync=True)
-    titles = List(Unicode()).tag(sync=True)
-    scores = List().tag(sync=True)
-    categories = List(Unicode()).tag(sync=True)
-    palettes = Dict().tag(sync=True)
-
-    image = Int(0).tag(sync=True)
-    layer = Int().tag(sync=True)
-    channel = Int(0).tag(sync=True)
-    unit = List(Int(), minlen=2, maxlen=2).tag(sync=True)
+    image = Choice()
+    layer = Choice()
+    channel = Choice()
+    unit = Choice()
 
     def __init__(
         self,
-        layers: Sequence,
+        rows: Sequence[LayerTrace],
         maps: Mapping[int, np.ndarray],
         images: np.ndarray,
         titles: Sequence[str],
@@ -79,9 +63,11 @@ class FeatureMaps(TeachingWidget, stem="feature_maps"):
         categories: Sequence[str] | None = None,
         reads: Mapping[int, str | Sequence[Sequence[int]]] | None = None,
         columns: Mapping[int, int] | None = None,
-        **chosen,
+        language: str = "en",
+        hidden: Sequence[str] = (),
+        **chosen: int | Sequence[int],
     ) -> None:
-        rows = rows_of(layers)
+        check_rows(rows)
         pixels = checked_images(images, rows)
         if len(titles) != len(pixels):
             raise ValueError(f"titles: {len(titles)} for {len(pixels)} images, expected one each")
@@ -90,147 +76,146 @@ class FeatureMaps(TeachingWidget, stem="feature_maps"):
         for option, given in (("names", names), ("reads", reads), ("columns", columns)):
             for row in set(given or {}) - set(maps):
                 raise ValueError(f"{option}: row {row} is not among the rows of maps")
-        shown = []
+        self._rows, self._images, self._levels = tuple(rows), pixels, {}
+        shown: list[dict] = []
         for row in sorted(maps):
             values = checked_maps(maps[row], row, rows, len(pixels))
+            scale = _scale(values)
+            self._levels[row] = scale.levels(values)
             below = _shown_below(rows, row, shown)
             read = (reads or {}).get(row)
             shown.append(
                 {
                     "row": row,
-                    "name": (names or {}).get(row, rows[row]["name"]),
+                    "name": (names or {}).get(row, rows[row].name),
                     "columns": (columns or {}).get(row),
                     "below": None if below is None else below["row"],
                     "reads": None if read is None else _checked_reads(read, row, values, below),
-                    **_levels(values),
+                    "scale": scale._asdict(),
+                    "levels": pack(self._levels[row]),
                 }
             )
         scores, categories = _checked_scores(scores, categories, len(pixels))
-        start = {"layer": shown[0]["row"], **chosen}
-        if start["layer"] in maps and "unit" not in start:
-            start["unit"] = [size // 2 for size in rows[start["layer"]]["size"]]
+        layer = next((row for row in self._levels if row == chosen.get("layer")), shown[0]["row"])
         super().__init__(
-            rows=[{name: row[name] for name in FOLLOWED} for row in rows],
-            maps=shown,
-            images=pack(pixels),
-            titles=[str(title) for title in titles],
-            scores=scores,
-            categories=categories,
-            palettes=palettes(),
-            **start,
+            {
+                "rows": [row.to_json() for row in rows],
+                "maps": shown,
+                "images": pack(pixels),
+                "titles": [str(title) for title in titles],
+                "scores": scores,
+                "categories": categories,
+                "palettes": PALETTES,
+            },
+            {
+                "image": 0,
+                "layer": layer,
+                "channel": 0,
+                "unit": [size // 2 for size in rows[layer].map_shape],
+            },
+            chosen,
+            language=language,
+            hidden=hidden,
         )
 
-    @validate("image", "layer", "channel", "unit")
-    def _exists(self, proposal: dict) -> int | list[int]:
-        name, value = proposal["trait"].name, proposal["value"]
-        rows = [shown["row"] for shown in self.maps]
-        layer = value if name == "layer" else self.layer
-        if layer not in rows:
-            raise TraitError(f"layer={layer}: expected one of the shown rows {rows}")
-        if name == "layer":
-            return value
-        images, channels, *size = self._shown()["levels"]["shape"]
-        bounds = {"image": [images], "channel": [channels], "unit": size}[name]
-        for number, bound in zip(value if name == "unit" else [value], bounds, strict=False):
-            if not 0 <= number < bound:
-                where = "" if name == "image" else f" in layer {self.layer}"
-                raise TraitError(f"{name}={value}: expected 0 to {bound - 1}{where}")
-        return value
-
-    @observe("layer")
-    def _keep_inside(self, change: dict) -> None:
-        """Where another layer is smaller, the nearest channel and unit that it has."""
-        _, channels, *size = self._shown()["levels"]["shape"]
-        channel = min(self.channel, channels - 1)
-        unit = [min(i, bound - 1) for i, bound in zip(self.unit, size, strict=False)]
-        with self.hold_trait_notifications():
-            self.channel = channel
-            self.unit = unit
+    @staticmethod
+    def settled(
+        changes: Mapping[str, Any], present: Mapping[str, Any], fixed: Mapping[str, Any]
+    ) -> Settled:
+        s = Settling(changes, present)
+        sizes = {shown["row"]: shown["levels"]["shape"][1:] for shown in fixed["maps"]}
+        s.whole("image", 0, len(fixed["titles"]) - 1)
+        layer = s.one_of("layer", list(sizes))
+        channels, *size = sizes[layer]
+        if layer != present["layer"]:  # over the same place of the image
+            places = zip(present["unit"], size, sizes[present["layer"]][1:], strict=True)
+            s.take("unit", [(2 * index + 1) * now // (2 * before) for index, now, before in places])
+        s.whole("channel", 0, channels - 1)
+        s.place("unit", size)
+        return s.done()
 
     def text_alternative(self) -> str:
-        shown = self._shown()
+        shown, say = self._shown(), self.words
         _, channels, height, width = shown["levels"]["shape"]
-        size = f" of {height} × {width}" if (height, width) != (1, 1) else ""
-        rows, columns = seen_in_image(self.rows, self.layer, self.unit)
-        words = (
-            f"Feature maps of {shown['name']}, {channels} channels{size}, for the image "
-            f"“{self.titles[self.image]}”. The unit at row {self.unit[0]}, column {self.unit[1]} "
-            f"of channel {self.channel} has the value {self._value():.3g} and saw "
-            f"{span_in_words(rows, 'row')} and {span_in_words(columns, 'column')} of the image."
-        )
-        if self.scores:
-            scores = self.scores[self.image]
-            words += f" The network says {self.categories[scores.index(max(scores))]}."
-        return words
+        rows, columns = seen_by(self._rows, self.layer, self.unit)[-1]
+        row, column = self.unit
+        words = [
+            say(
+                "alt.vector" if (height, width) == (1, 1) else "alt.maps",
+                name=shown["name"],
+                count=channels,
+                height=height,
+                width=width,
+                title=self.fixed["titles"][self.image],
+            ),
+            say(
+                "alt.unit",
+                place=say("kit.at", row=row, column=column),
+                channel=self.channel,
+                value=self._value(),
+                rows=span(say, "row", rows),
+                columns=span(say, "column", columns),
+            ),
+        ]
+        if self.fixed["scores"]:
+            scores = self.fixed["scores"][self.image]
+            winner = self.fixed["categories"][scores.index(max(scores))]
+            words.append(say("alt.answer", name=winner))
+        return " ".join(words)
 
     def still_picture(self) -> str:
-        shown = self._shown()
-        pixels = unpacked(self.images)[self.image]
-        height, width = pixels.shape[:2]
-        scale = 200 / max(height, width)
-        rows, columns = seen_in_image(self.rows, self.layer, self.unit)
-        left = picture(pixels, 2, 2, width * scale, height * scale) + outline(
-            2 + columns.start * scale,
-            2 + rows.start * scale,
-            len(columns) * scale,
-            len(rows) * scale,
-        )
-
+        shown, say = self._shown(), self.words
+        pixels, scale = self._images[self.image], Scale(**shown["scale"])
+        seen = seen_by(self._rows, self.layer, self.unit)[-1]
+        left, low = draw_window(png_address(pixels), pixels.shape[:2], seen)
         first = self.channel // MOST_IN_PICTURE * MOST_IN_PICTURE
-        maps = unpacked(shown["levels"])[self.image, first : first + MOST_IN_PICTURE]
-        colours = palette(shown["signed"])
-        across = shown["columns"] or math.ceil(math.sqrt(1.6 * len(maps)))
-        step = min(418 / across, 130)
-        _, high, wide = maps.shape
-        size = 0.9 * step / max(high, wide)
-        right = ""
-        for channel, levels in enumerate(maps):
-            x, y = 220 + channel % across * step, 2 + channel // across * step
-            right += picture(colours[levels], x, y, wide * size, high * size)
-            if first + channel == self.channel:
-                row, column = self.unit
-                right += outline(x + column * size, y + row * size, size, size)
-        bottom = 4 + max(height * scale, math.ceil(len(maps) / across) * step)
-
-        channels = shown["levels"]["shape"][1]
-        part = (
-            f" ({first} to {first + len(maps) - 1} of {channels})" if len(maps) < channels else ""
+        every = self._levels[self.layer][self.image]
+        some = every[first : first + MOST_IN_PICTURE]
+        right, lower = draw_maps(
+            some, scale.signed, self.channel - first, self.unit, shown["columns"]
         )
-        limit = f"{shown['limit']:.3g}"
-        meaning = (
-            f"blue below 0, dark at 0, orange above, up to ±{limit}"
-            if shown["signed"]
-            else f"from 0, dark, to {limit}, bright"
-        )
-        caption = (
-            f"Left: the image “{self.titles[self.image]}”. Right: the maps of {shown['name']}{part}"
-            f", {meaning}. Outlined: a unit of channel {self.channel}, and what it saw."
-        )
-        return (
-            f'<svg viewBox="0 0 640 {bottom:.0f}" width="640" xmlns="http://www.w3.org/2000/svg">'
-            f"{left}{right}</svg><p>{html.escape(caption)}</p>"
-        )
+        words = [
+            say(
+                "still.some" if len(some) < len(every) else "still.maps",
+                title=self.fixed["titles"][self.image],
+                name=shown["name"],
+                first=first,
+                last=first + len(some) - 1,
+                count=len(every),
+            ),
+            say(
+                "still.signed" if scale.signed else "still.positive", limit=scale.write(scale.high)
+            ),
+            say("still.outlined", channel=self.channel),
+        ]
+        return svg.drawing(640, max(low, lower) + 2, left, right) + svg.paragraph(" ".join(words))
 
     def _shown(self) -> dict:
-        """The chosen layer's entry in ``maps``."""
-        return next(shown for shown in self.maps if shown["row"] == self.layer)
+        """The chosen layer's entry among the ``maps`` of ``fixed``."""
+        return next(shown for shown in self.fixed["maps"] if shown["row"] == self.layer)
 
-    def _value(self) -> float:
+    def _value(self) -> str:
         """The chosen unit's value, as exact as its byte holds it."""
-        shown = self._shown()
-        level = int(unpacked(shown["levels"])[self.image, self.channel, *self.unit])
-        return value_of(level, shown["limit"], shown["signed"])
+        scale = Scale(**self._shown()["scale"])
+        level = self._levels[self.layer][self.image, self.channel, *self.unit]
+        return scale.write(float(scale.values(level)))
 
 
-def _shown_below(rows: list[dict], row: int, shown: list[dict]) -> dict | None:
+def _scale(values: np.ndarray) -> Scale:
+    """One scale for all channels and images."""
+    limit, signed = float(np.abs(values).max()), bool(values.min() < 0)
+    return Scale(-limit if signed else 0.0, limit, signed)
+
+
+def _shown_below(rows: Sequence[LayerTrace], row: int, shown: list[dict]) -> dict | None:
     """The nearest shown layer that ``row`` reads, through rows that are not shown; else None."""
     entries = {entry["row"]: entry for entry in shown}
-    reached = set(rows[row]["inputs"])
+    reached = set(rows[row].inputs)
     while reached and max(reached) >= 0:
         nearest = max(reached)
         if nearest in entries:
             return entries[nearest]
-        reached = reached - {nearest} | set(rows[nearest]["inputs"])
+        reached = reached - {nearest} | set(rows[nearest].inputs)
     return None
 
 
@@ -273,10 +258,3 @@ def _checked_scores(scores, categories, count: int) -> tuple[list[list[float]], 
             f"categories: {len(names)} for {scores.shape[1]} scores, expected one each"
         )
     return scores.tolist(), names
-
-
-def _levels(values: np.ndarray) -> dict:
-    """Values as bytes, on one scale for all channels and images."""
-    signed = bool(values.min() < 0)
-    limit = float(np.abs(values).max())
-    return {"signed": signed, "limit": limit, "levels": pack(quantised(values, limit, signed))}

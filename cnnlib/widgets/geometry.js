@@ -1,4 +1,4 @@
-// The sums of cnnlib/geometry.py for the front end, name for name and rule for rule.
+// The sums of cnnlib/geometry.py and cnnlib/rows.py for the front end, name for name and rule for rule.
 //
 // A window is a plain object {kernel_size, stride, padding, dilation, output_padding, transposed,
 // ceil_mode} with Python's defaults; padding is a number or [before, after]. Index lists come as
@@ -48,11 +48,35 @@ export function outputSize(size, window) {
   const free = size + before + after - span(w);
   let count = Math.floor((free + (w.ceil_mode ? w.stride - 1 : 0)) / w.stride) + 1;
   if (w.ceil_mode && (count - 1) * w.stride >= size + before) count -= 1;
-  if (count < 1) {
-    throw new Error(
-      `size=${size}: with padding ${before}+${after} it is smaller than the window's span of ${span(w)}`);
-  }
+  if (count < 1) throw tooSmall(size, w);
   return count;
+}
+
+// Number of windows that cover an axis; the last may hang over its end: by AlexNet's authors.
+export function coveringSize(size, window) {
+  whole("size", size, 1);
+  const w = makeWindow(window);
+  if (w.transposed) throw new Error("transposed=true: expected a forward window");
+  const free = size + w.padding[0] + w.padding[1] - span(w);
+  if (free < 0) throw tooSmall(size, w);
+  return 1 + Math.ceil(free / w.stride);
+}
+
+// The input positions that none of the first `count` windows reads, ascending.
+export function unreadInputs(size, window, count) {
+  whole("size", size, 1);
+  const w = makeWindow(window);
+  const read = new Set();
+  for (let unit = 0; unit < count; unit += 1) {
+    for (const place of w.transposed ? sources(w, unit) : targets(w, unit)) read.add(place);
+  }
+  return Array.from({ length: size }, (_, place) => place).filter((place) => !read.has(place));
+}
+
+function tooSmall(size, w) {
+  const [before, after] = w.padding;
+  return new Error(
+    `size=${size}: with padding ${before}+${after} it is smaller than the window's span of ${span(w)}`);
 }
 
 // Input positions that output `index` reads, those in the padding included.
@@ -95,11 +119,43 @@ function inside(index, size) {
   }
 }
 
-// What one unit sees, through a whole network: the twin of cnnlib.trace.seen_by.
+// The rows of a trace from their JSON: the twin of LayerTrace.from_json in cnnlib/rows.py, which says
+// what the JSON leaves out. Here it is filled in, and each row has in_sizes as well: the grid of each
+// of its inputs, -1 being the network's. windows hold how each axis is read: a window, {reads, chain}
+// where no one window says it, "all" for every position.
+export function readRows(list) {
+  const grids = list.map((row) => row.grid ?? row.out_shape.slice(2));
+  const gridOf = (number) => (number < 0 ? list[0].in_shape.slice(2) : grids[number]);
+  return list.map((row, number) => {
+    const axes = (values) => (values.length === 1 ? grids[number].map(() => values[0]) : values);
+    return {
+      ...row,
+      field: axes(row.field.map(({ size, stride, start }) => (
+        { size: readNumber(size), stride: readNumber(stride), start: readNumber(start) }))),
+      windows: axes(row.windows.map(readReading)),
+      aligned: row.aligned ?? true,
+      grid: grids[number],
+      parents: row.parents ?? [],
+      in_sizes: row.inputs.map(gridOf),
+    };
+  });
+}
+
+function readNumber(value) {
+  if (typeof value === "number") return value;
+  const [above, below] = value.split("/");
+  return above / below;
+}
+
+function readReading(reading) {
+  if (reading === "all") return reading;
+  if (reading.reads) return { ...reading, chain: reading.chain.map(makeWindow) };
+  return makeWindow(reading);
+}
+
+// What one unit sees, through a whole network: the twin of seen_by in cnnlib/rows.py, over the rows
+// that readRows gives.
 //
-// rows: [{inputs, windows, in_sizes, grid}], as cnnlib.widgets.base.rows_of writes them. inputs are
-// row numbers, -1 the network's input; in_sizes holds [height, width] of each; windows hold how each
-// axis is read: a window, {reads, chain} where no one window says it, null for every position.
 // Returns a Map: row number (and -1) -> one [first, last] an axis, nulls where nothing is read. A row
 // that no path leads to is not in it.
 //
@@ -137,7 +193,7 @@ function lies(small, large) {
 
 // The positions, of `size`, that runs of units of an axis of `count` read.
 function readBy(runs, reading, size, count, clip) {
-  if (reading === null) return [[0, size]];
+  if (reading === "all") return [[0, size]];
   if (reading.reads) return readByList(runs, reading, count, clip);
   if (size === 1 && count > 1 && isPointwise(reading)) return [[0, 1]]; // one value for all places
   const read = runs.flatMap(([start, stop]) => readByRun(start, stop, reading));
@@ -148,7 +204,8 @@ function readBy(runs, reading, size, count, clip) {
 
 function readByRun(start, stop, w) {
   if (!w.transposed && w.dilation === 1 && w.stride <= w.kernel_size) { // the windows meet: no gaps
-    return [[targets(w, start)[0], targets(w, stop - 1).at(-1) + 1]];
+    const [before] = w.padding;
+    return [[start * w.stride - before, (stop - 1) * w.stride - before + w.kernel_size]];
   }
   const read = [];
   for (let index = start; index < stop; index += 1) {
@@ -183,7 +240,8 @@ function joined(runs) {
   return result;
 }
 
-function isPointwise(w) {
+// Whether unit i reads position i and no other.
+export function isPointwise(w) {
   return w.kernel_size === 1 && w.stride === 1 && !w.transposed && w.padding.every((p) => p === 0);
 }
 

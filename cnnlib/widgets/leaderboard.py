@@ -1,34 +1,32 @@
 """A leaderboard: a table that sorts and a scatter plot, linked, for any figures of any networks."""
 
-import html
 import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from numbers import Real
+from typing import Any
 
 import numpy as np
-from traitlets import Bool, Int, List, TraitError, Unicode, validate
+from matplotlib.axes import Axes
 
-from cnnlib.widgets.base import TeachingWidget
+from cnnlib.widgets import svg
+from cnnlib.widgets.plots import INKS, draw_plot, label_points, scale_axes
+from cnnlib.widgets.settling import Settled, Settling
+from cnnlib.widgets.widget import Choice, TeachingWidget
+from cnnlib.widgets.words import signed
 
-# Each family has a marker and a colour, so that neither is the only cue.
-SHAPES = (
-    "M-5,0a5,5 0 1,0 10,0a5,5 0 1,0 -10,0z",  # circle
-    "M-4.5,-4.5h9v9h-9z",  # square
-    "M0,-6L5.6,4.4H-5.6z",  # triangle
-    "M0,-6.4L6.4,0L0,6.4L-6.4,0z",  # diamond
-    "M-1.8,-5.6h3.6v3.8h3.8v3.6h-3.8v3.8h-3.6v-3.8h-3.8v-3.6h3.8z",  # plus
-    "M0,6L5.6,-4.4H-5.6z",  # triangle, tip down
-)
+# Each family has a marker and a colour, so that neither is the only cue. A marker is matplotlib's,
+# with the page's path for it.
+MARKERS = {
+    "o": "M-5,0a5,5 0 1,0 10,0a5,5 0 1,0 -10,0z",
+    "s": "M-4.5,-4.5h9v9h-9z",
+    "^": "M0,-6L5.6,4.4H-5.6z",
+    "D": "M0,-6.4L6.4,0L0,6.4L-6.4,0z",
+    "P": "M-1.8,-5.6h3.6v3.8h3.8v3.6h-3.8v3.8h-3.6v-3.8h-3.8v-3.6h3.8z",
+    "v": "M0,6L5.6,-4.4H-5.6z",
+}
 COLOURS = ("input", "kernel", "output", "focus", "muted", "warn")
-
-# The plot's measures in pixels; leaderboard.js has them too.
-LETTER, LINE = 6.4, 13  # a label's width for each letter, and its height
-REACH = 7  # from a marker's middle: what no label may cover
-# Where a label may stand: how far from its point, in which direction.
-SIDES = ((0.6, 0), (-0.6, 0), (0, -1), (0, 1), (0.6, -0.8), (-0.6, -0.8), (0.6, 0.8), (-0.6, 0.8))
-SPOTS = [(far, dx, dy) for far in (14, 22, 30, 40) for dx, dy in SIDES]
 
 
 @dataclass(frozen=True)
@@ -77,38 +75,39 @@ class Leaderboard(TeachingWidget, stem="leaderboard"):
 
     ``entries`` are :class:`Entry`, ``columns`` two or more :class:`Column`.
 
-    What the reader chooses can be set and observed: ``x`` and ``y`` (column keys of the plot), the
-    table's order ``sort`` ("name", "family" or a column key) and ``descending``, whether the
-    ``front`` is drawn, and ``chosen`` (an entry's number, -1 for none). At first ``y`` and ``sort``
-    are the first column of which more is better, and ``x`` is the first other one.
+    What the reader chooses can be set and observed: ``x`` and ``y`` (column keys of the plot; where
+    both would be the same, the axis that was not asked for takes the other's old column), the
+    table's order ``sort`` ("name", "family" or a column key) and ``descending`` (where it is not
+    asked for, a new order has the best first), whether the ``front`` is drawn, and which
+    ``network`` stays lit (an entry's number, -1 for none). At first ``y`` and ``sort`` are the
+    first column of which more is better, and ``x`` is the first other one.
 
     Raises ``ValueError`` for entries and columns that do not fit together or repeat a name, for a
-    figure that is no finite number, and for one that is not above 0 in a column with ``log``;
-    ``TraitError`` for a choice that does not exist.
+    figure that is no finite number, for one that is not above 0 in a column with ``log``, and for a
+    choice that does not exist.
     """
 
-    columns = List().tag(sync=True)
-    entries = List().tag(sync=True)
-    families = List().tag(sync=True)
+    x = Choice()
+    y = Choice()
+    sort = Choice()
+    descending = Choice()
+    front = Choice()
+    network = Choice()
 
-    x = Unicode().tag(sync=True)
-    y = Unicode().tag(sync=True)
-    sort = Unicode().tag(sync=True)
-    descending = Bool().tag(sync=True)
-    front = Bool(True).tag(sync=True)
-    chosen = Int(-1).tag(sync=True)
-
-    def __init__(self, entries: Sequence[Entry], columns: Sequence[Column], **chosen) -> None:
+    def __init__(
+        self,
+        entries: Sequence[Entry],
+        columns: Sequence[Column],
+        *,
+        language: str = "en",
+        hidden: Sequence[str] = (),
+        **chosen: Any,
+    ) -> None:
         entries, columns = list(entries), list(columns)
         _check(entries, columns)
-        good = next((c.key for c in columns if c.higher_is_better), columns[0].key)
-        start = {"y": good, "sort": good, **chosen}
-        start.setdefault("x", next(c.key for c in columns if c.key != start["y"]))
-        best_first = {c.key: c.higher_is_better is True for c in columns}
-        start.setdefault("descending", best_first.get(start["sort"], False))
         families = list(dict.fromkeys(entry.family for entry in entries))
-        super().__init__(
-            columns=[
+        fixed = {
+            "columns": [
                 {
                     "key": column.key,
                     "label": column.label,
@@ -119,7 +118,7 @@ class Leaderboard(TeachingWidget, stem="leaderboard"):
                 }
                 for column in columns
             ],
-            entries=[
+            "entries": [
                 {
                     "name": entry.name,
                     "family": families.index(entry.family),
@@ -127,69 +126,109 @@ class Leaderboard(TeachingWidget, stem="leaderboard"):
                 }
                 for entry in entries
             ],
-            families=[
-                {
-                    "name": family,
-                    "shape": SHAPES[number % len(SHAPES)],
-                    "colour": COLOURS[(number + number // len(COLOURS)) % len(COLOURS)],
-                }
-                for number, family in enumerate(families)
-            ],
-            **start,
-        )
+            "families": [_family(name, number) for number, name in enumerate(families)],
+        }
+        good = next((column.key for column in columns if column.higher_is_better), columns[0].key)
+        first = {
+            "x": next(column.key for column in columns if column.key != good),
+            "y": good,
+            "sort": good,
+            "descending": _best_first(fixed, good),
+            "front": True,
+            "network": -1,
+        }
+        super().__init__(fixed, first, chosen, language=language, hidden=hidden)
 
-    @validate("x", "y", "sort")
-    def _is_a_column(self, proposal: dict) -> str:
-        name, value = proposal["trait"].name, proposal["value"]
-        known = [column["key"] for column in self.columns]
-        if name == "sort":
-            known = ["name", "family", *known]
-        if value not in known:
-            raise TraitError(f"{name}={value!r}: expected one of {', '.join(map(repr, known))}")
-        if name != "sort" and value == (self.y if name == "x" else self.x):
-            raise TraitError(f"x and y are both {value!r}: expected two columns")
-        return value
-
-    @validate("chosen")
-    def _exists(self, proposal: dict) -> int:
-        if not -1 <= proposal["value"] < len(self.entries):
-            raise TraitError(
-                f"chosen={proposal['value']}: expected -1 for none, or an entry's number "
-                f"below {len(self.entries)}"
-            )
-        return proposal["value"]
+    @staticmethod
+    def settled(
+        changes: Mapping[str, Any], present: Mapping[str, Any], fixed: Mapping[str, Any]
+    ) -> Settled:
+        s = Settling(changes, present)
+        keys = [column["key"] for column in fixed["columns"]]
+        x, y = s.one_of("x", keys), s.one_of("y", keys)
+        if x == y:
+            keeps, moves = ("x", "y") if s.asks("x") and not s.asks("y") else ("y", "x")
+            s.refuse(moves, "axes.alike")
+            s.take(moves, present[keeps] if present[keeps] != x else present[moves])
+        sort = s.one_of("sort", ["name", "family", *keys])
+        if sort != present["sort"] and not s.asks("descending"):
+            s.take("descending", _best_first(fixed, sort))
+        s.flag("descending")
+        s.flag("front")
+        s.whole("network", -1, len(fixed["entries"]) - 1)
+        return s.done()
 
     def text_alternative(self) -> str:
-        how = "largest" if self.descending else "smallest"
-        known = {column["key"]: number for number, column in enumerate(self.columns)}
+        columns, entries, say = self.fixed["columns"], self.fixed["entries"], self.words
+        known = {column["key"]: number for number, column in enumerate(columns)}
+        rows, column = [entries[number] for number in self._order()], ""
+        key, told = f"alt.{self.sort}", [row["name"] for row in rows]
         if self.sort in known:
             number = known[self.sort]
-            order = f"by {_title(self.columns[number])}, {how} first"
-            rows = [self.entries[row] for row in self._order()]
+            key, column = (
+                "alt.largest" if self.descending else "alt.smallest",
+                _title(columns[number]),
+            )
             told = [f"{row['name']} {row['cells'][number]['text']}" for row in rows]
-        else:
-            order = f"by {self.sort}"
-            told = [self.entries[row]["name"] for row in self._order()]
-        count = len(self.entries)
-        words = f"Leaderboard of {count} network{'s' * (count != 1)} {order}: {', '.join(told)}."
+        words = say(key, count=len(rows), column=column, networks=", ".join(told))
         (across, up), front = self._axes(), self._front()
-        if front is not None:
-            names = ", ".join(self.entries[number]["name"] for number in front)
-            words += f" On the front of {up['label']} against {across['label']}: {names or 'none'}."
-        return words
+        if front is None:
+            return words
+        names = ", ".join(entries[number]["name"] for number in front) or say("alt.nobody")
+        return f"{words} {say('alt.front', up=up['label'], across=across['label'], names=names)}"
 
     def still_picture(self) -> str:
-        return f"{self._plot()}{self._legend()}{self._table()}"
+        if any(self._points()):
+            plot = draw_plot(self.draw, 640, 400)
+        else:
+            plot = svg.paragraph(self.words("still.no_plot"))
+        return svg.join([plot, self._legend(), self._table()])
+
+    def draw(self, ax: Axes) -> Axes:
+        """The scatter plot on ``ax``: a marker and a label a network, its runs, and the front."""
+        points, entries, families = self._points(), self.fixed["entries"], self.fixed["families"]
+        drawn = [number for number, point in enumerate(points) if point]
+        middles = {n: [cell["value"] for cell in points[n]] for n in drawn}
+        runs = [[cell["values"] for cell in points[n]] for n in drawn]
+        (across, up), front = self._axes(), self._front() or []
+        scale_axes(
+            ax,
+            [sum(values, []) for values in zip(*runs, strict=True)],
+            titles=[_title(across), _title(up)],
+            log=[across["log"], up["log"]],
+            grouped=[across["grouped"], up["grouped"]],
+        )
+        thin = {"color": INKS["ink"], "linewidth": 1.2}
+        for n, (xs, ys) in zip(drawn, runs, strict=True):
+            x, y = middles[n]
+            if len(xs) > 1:
+                ax.hlines(y, min(xs), max(xs), **thin)
+            if len(ys) > 1:
+                ax.vlines(x, min(ys), max(ys), **thin)
+        ax.plot([middles[n][0] for n in front], [middles[n][1] for n in front], "--", **thin)
+        for n in drawn:
+            family = families[entries[n]["family"]]
+            ax.plot(
+                *middles[n],
+                marker=family["marker"],
+                markersize=9,
+                color=INKS[family["colour"]],
+                markeredgecolor=INKS["paper"],
+            )
+        names = [entries[n]["name"] for n in drawn]
+        first = [k for k, n in enumerate(drawn) if n in front]
+        label_points(ax, list(middles.values()), names, first)
+        return ax
 
     def _axes(self) -> tuple[dict, dict]:
         """The columns of x and y."""
-        by_key = {column["key"]: column for column in self.columns}
+        by_key = {column["key"]: column for column in self.fixed["columns"]}
         return by_key[self.x], by_key[self.y]
 
     def _points(self) -> list[tuple[dict, dict] | None]:
         """Each entry's cells of x and y, or None where one of them is missing."""
-        across, up = (self.columns.index(axis) for axis in self._axes())
-        cells = [(entry["cells"][across], entry["cells"][up]) for entry in self.entries]
+        across, up = (self.fixed["columns"].index(axis) for axis in self._axes())
+        cells = [(entry["cells"][across], entry["cells"][up]) for entry in self.fixed["entries"]]
         return [None if any(c["value"] is None for c in pair) else pair for pair in cells]
 
     def _front(self) -> list[int] | None:
@@ -202,109 +241,60 @@ class Leaderboard(TeachingWidget, stem="leaderboard"):
 
     def _order(self) -> list[int]:
         """The entries' numbers as the table has them."""
+        entries = self.fixed["entries"]
         if self.sort == "name":
-            values = [entry["name"].lower() for entry in self.entries]
+            values = [entry["name"].lower() for entry in entries]
         elif self.sort == "family":
-            words = [family["name"].lower() or None for family in self.families]
-            values = [words[entry["family"]] for entry in self.entries]
+            words = [family["name"].lower() or None for family in self.fixed["families"]]
+            values = [words[entry["family"]] for entry in entries]
         else:
-            column = [column["key"] for column in self.columns].index(self.sort)
-            values = [entry["cells"][column]["value"] for entry in self.entries]
+            column = [column["key"] for column in self.fixed["columns"]].index(self.sort)
+            values = [entry["cells"][column]["value"] for entry in entries]
         return order_of(values, self.descending)
 
-    def _plot(self) -> str:
-        """The scatter plot as SVG, in the colours of the page."""
-        width, height, top, right, bottom = 640, 400, 10, 14, 46
-        axes, points, front = self._axes(), self._points(), self._front()
-        drawn = [number for number, pair in enumerate(points) if pair]
-        if not drawn:
-            return "<p>No network has both figures.</p>"
-        ranges = [
-            domain([v for n in drawn for v in points[n][i]["values"]], axis["log"])
-            for i, axis in enumerate(axes)
-        ]
-        ticks = [
-            ticks_of(*limits, most, axis["log"])
-            for limits, most, axis in zip(ranges, (8, 7), axes, strict=True)
-        ]
-        texts = [
-            [tick_text(*tick, axis["grouped"]) for tick in found]
-            for found, axis in zip(ticks, axes, strict=True)
-        ]
-        left = 34 + LETTER * max(map(len, texts[1]), default=0)
-        spans = ((left, width - right), (height - bottom, top))
-
-        def at(i: int, value: float) -> float:
-            return position(value, ranges[i], spans[i], axes[i]["log"])
-
-        parts = []
-        for tick, text in zip(ticks[0], texts[0], strict=True):
-            x = at(0, tick_value(*tick))
-            parts.append(_line(x, top, x, height - bottom, "line", 0.4))
-            parts.append(_text(text, x, height - bottom + 16))
-        for tick, text in zip(ticks[1], texts[1], strict=True):
-            y = at(1, tick_value(*tick))
-            parts.append(_line(left, y, width - right, y, "line", 0.4))
-            parts.append(_text(text, left - 6, y + 4, "end"))
-        parts.append(_text(_title(axes[0]), (left + width - right) / 2, height - 8, bold=True))
-        turned = f"translate(12 {(height - bottom + top) / 2:.1f}) rotate(-90)"
-        parts.append(f'<g transform="{turned}">{_text(_title(axes[1]), 0, 0, bold=True)}</g>')
-
-        places = {n: (at(0, points[n][0]["value"]), at(1, points[n][1]["value"])) for n in drawn}
-        if front is not None:
-            line = " ".join(f"{places[n][0]:.1f},{places[n][1]:.1f}" for n in front)
-            parts.append(
-                f'<polyline points="{line}" fill="none" stroke="var(--cnn-ink)" '
-                f'stroke-dasharray="5 3"/>'
-            )
-        for n in drawn:
-            x, y = places[n]
-            if len(points[n][0]["values"]) > 1:
-                ends = [at(0, v) for v in points[n][0]["values"]]
-                parts.append(_line(min(ends), y, max(ends), y, "ink", 1.2))
-            if len(points[n][1]["values"]) > 1:
-                ends = [at(1, v) for v in points[n][1]["values"]]
-                parts.append(_line(x, min(ends), x, max(ends), "ink", 1.2))
-            parts.append(_marker(self.families[self.entries[n]["family"]], x, y))
-        names = [self.entries[n]["name"] for n in drawn]
-        boxes = place_labels(
-            [places[n] for n in drawn],
-            [LETTER * len(name) for name in names],
-            (left, top, width - right, height - bottom),
-            [k for k, n in enumerate(drawn) if n in (front or [])],
-        )
-        for n, name, box in zip(drawn, names, boxes, strict=True):
-            if box:
-                if box[2]:
-                    parts.append(_line(*places[n], *box[3], "muted", 0.7))
-                parts.append(_text(name, box[0], box[1] + 10, "start"))
-        return (
-            f'<svg viewBox="0 0 {width} {height}" width="{width}" font-size="11.5" '
-            f'fill="var(--cnn-ink)" xmlns="http://www.w3.org/2000/svg">{"".join(parts)}</svg>'
-        )
-
-    def _legend(self) -> str:
+    def _legend(self) -> svg.Markup:
         items = [
-            f'<svg width="14" height="14" viewBox="-7 -7 14 14">{_marker(family, 0, 0)}</svg> '
-            f"{html.escape(family['name'])}"
-            for family in self.families
+            svg.element("span", _icon(family), f" {family['name']} \u2002")
+            for family in self.fixed["families"]
             if family["name"]
         ]
         if self._front() is not None:
-            items.append("dashed: the front, beaten by none on both axes")
-        return f"<p>{' &nbsp; '.join(items)}</p>" if items else ""
+            items.append(self.words("still.front"))
+        return svg.element("p", *items) if items else svg.Markup()
 
-    def _table(self) -> str:
-        heads = ["network", *map(_title, self.columns), "family"]
-        rows = []
+    def _table(self) -> svg.Markup:
+        say, families = self.words, self.fixed["families"]
+        titles = [say("network"), *map(_title, self.fixed["columns"]), say("family")]
+        lines = [svg.element("tr", *(svg.element("th", title) for title in titles))]
         for number in self._order():
-            entry = self.entries[number]
-            cells = [f"{cell['text']} {cell['span']}".strip() for cell in entry["cells"]]
-            cells = [entry["name"], *cells, self.families[entry["family"]]["name"] or "–"]
-            rows.append("".join(f"<td>{html.escape(cell)}</td>" for cell in cells))
-        head = "".join(f"<th>{html.escape(text)}</th>" for text in heads)
-        body = "".join(f"<tr>{row}</tr>" for row in rows)
-        return f'<div class="cnn-scroll"><table><tr>{head}</tr>{body}</table></div>'
+            entry = self.fixed["entries"][number]
+            texts = [
+                f"{cell['text']} {say('span', least=cell['ends'][0], most=cell['ends'][1])}"
+                if cell["ends"]
+                else cell["text"]
+                for cell in entry["cells"]
+            ]
+            texts = [entry["name"], *texts, families[entry["family"]]["name"] or "–"]
+            lines.append(svg.element("tr", *(svg.element("td", text) for text in texts)))
+        return svg.element("div", svg.element("table", *lines), class_="cnn-scroll")
+
+
+# From records to what the page holds --------------------------------------------------------------
+
+
+def _family(name: str, number: int) -> dict:
+    marker = list(MARKERS)[number % len(MARKERS)]
+    return {
+        "name": name,
+        "marker": marker,
+        "shape": MARKERS[marker],
+        "colour": COLOURS[(number + number // len(COLOURS)) % len(COLOURS)],
+    }
+
+
+def _best_first(fixed: Mapping[str, Any], sort: str) -> bool:
+    """Whether an order by ``sort`` that begins with the best is descending."""
+    return any(column["key"] == sort and column["better"] == 1 for column in fixed["columns"])
 
 
 def _check(entries: list[Entry], columns: list[Column]) -> None:
@@ -335,17 +325,17 @@ def _check(entries: list[Entry], columns: list[Column]) -> None:
 
 
 def _cell(entry: Entry, column: Column) -> dict:
-    """A figure as the page has it: the mean, the runs, and both as text."""
+    """A figure as the page has it: the mean, the runs, and the mean and the ends as text."""
     values = _numbers(entry, column)
     if not values:
-        return {"value": None, "values": [], "text": "–", "span": ""}
+        return {"value": None, "values": [], "text": "–", "ends": []}
     mean = math.fsum(values) / len(values)
-    ends = [_minus(format(end, column.format)) for end in (min(values), max(values))]
+    ends = (min(values), max(values)) if len(values) > 1 else ()
     return {
         "value": mean,
         "values": values,
-        "text": _minus(format(mean, column.format)),
-        "span": f"({ends[0]} to {ends[1]})" if len(values) > 1 else "",
+        "text": signed(format(mean, column.format)),
+        "ends": [signed(format(end, column.format)) for end in ends],
     }
 
 
@@ -370,11 +360,7 @@ def _title(column: dict) -> str:
     return f"{column['label']} ({column['unit']})" if column["unit"] else column["label"]
 
 
-def _minus(text: str) -> str:
-    return text.replace("-", "−")
-
-
-# What the page computes for itself; leaderboard.js has the twins under the same names -------------
+# What the page computes for itself; leaderboard_sums.js has the twins under the same names --------
 
 
 def order_of(values: Sequence[float | str | None], descending: bool = False) -> list[int]:
@@ -402,125 +388,10 @@ def front_of(
     return [number for number, _ in sorted(front, key=lambda pair: pair[1])]
 
 
-def domain(values: Sequence[float], log: bool) -> tuple[float, float]:
-    """The ends of an axis that holds the values, with some room at both."""
-    low, high = min(values), max(values)
-    if log:
-        room = (high / low) ** 0.07 if high > low else 1.5
-        return low / room, high * room
-    room = 0.07 * (high - low) if high > low else abs(low) / 10 or 1.0
-    return low - room, high + room
-
-
-def position(
-    value: float, limits: tuple[float, float], span: tuple[float, float], log: bool
-) -> float:
-    """Where a value stands between the ends of ``span``, in pixels."""
-    low, high, here = (math.log(v) if log else v for v in (*limits, value))
-    return span[0] + (here - low) / (high - low) * (span[1] - span[0])
-
-
-def ticks_of(low: float, high: float, most: int, log: bool) -> list[tuple[int, int]]:
-    """Round values from ``low`` to ``high``, as (m, e) for ``m * 10**e``, and not above ``most``.
-
-    A logarithmic axis has 1, 2, 5, or 1, 3, or 1 of every decade, whichever first are few enough
-    and still three; where that fails it is so short that evenly spaced values do.
-    """
-    if log:
-        decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-        for firsts in ((1, 2, 5), (1, 3), (1,)):
-            found = [(m, e) for e in decades for m in firsts if low <= tick_value(m, e) <= high]
-            if 3 <= len(found) <= most:
-                return found
-        if len(found) > most:
-            return found[:: math.ceil(len(found) / most)]
-    exponent = math.floor(math.log10((high - low) / most))
-    while True:
-        for m in (1, 2, 5):
-            step = tick_value(m, exponent)
-            first, last = math.ceil(low / step), math.floor(high / step)
-            if last - first + 1 <= most:
-                return [(k * m, exponent) for k in range(first, last + 1)]
-        exponent += 1
-
-
-def tick_value(m: int, e: int) -> float:
-    return m * 10**e if e >= 0 else m / 10**-e
-
-
-def tick_text(m: int, e: int, grouped: bool = True) -> str:
-    """``m * 10**e`` in few letters: 0.5, 2,000, 12M (million), 3G (thousand million)."""
-    unit = ""
-    for letter, power in (("G", 9), ("M", 6)):
-        if grouped and abs(tick_value(m, e)) >= 10**power:
-            unit, e = letter, e - power
-            break
-    while e < 0 and m % 10 == 0:
-        m, e = m // 10, e + 1
-    text = f"{tick_value(m, e):,.{max(0, -e)}f}{unit}"
-    return _minus(text if grouped else text.replace(",", ""))
-
-
-def place_labels(
-    points: Sequence[tuple[float, float]],
-    widths: Sequence[float],
-    frame: tuple[float, float, float, float],
-    first: Sequence[int] = (),
-) -> list[tuple[float, float, bool, tuple[float, float]] | None]:
-    """Where each point's label goes without covering a marker or another label, or None.
-
-    ``frame`` is (left, top, right, bottom). A label is placed as (x, y, far, end): its left and
-    upper edge, whether it needs a line from its point, and where that line ends. Those in ``first``
-    choose first, then the others in their order. Beside the point is best, then above and below,
-    then the corners; then the same further out.
-    """
-    markers = [(x - REACH, y - REACH, x + REACH, y + REACH) for x, y in points]
-    taken: list[tuple[float, float, float, float]] = []
-    places: list = [None] * len(points)
-    for number in [*first, *(n for n in range(len(points)) if n not in first)]:
-        x, y = points[number]
-        for far, dx, dy in SPOTS:
-            middle_x, middle_y = x + dx * far, y + dy * far
-            left = middle_x - (1 - (dx > 0) + (dx < 0)) / 2 * widths[number]
-            upper = middle_y - LINE / 2
-            box = (left, upper, left + widths[number], upper + LINE)
-            inside = (
-                frame[0] <= box[0]
-                and frame[1] <= box[1]
-                and box[2] <= frame[2]
-                and box[3] <= frame[3]
-            )
-            if inside and not any(_meet(box, other) for other in (*markers, *taken)):
-                taken.append(box)
-                end = (middle_x, middle_y if dx else middle_y - dy * LINE / 2)
-                places[number] = (left, upper, far > SPOTS[0][0], end)
-                break
-    return places
-
-
-def _meet(a: tuple[float, ...], b: tuple[float, ...]) -> bool:
-    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
-
-
 # The still picture's pieces -----------------------------------------------------------------------
 
 
-def _line(x1: float, y1: float, x2: float, y2: float, colour: str, width: float) -> str:
-    return (
-        f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" '
-        f'stroke="var(--cnn-{colour})" stroke-width="{width}"/>'
-    )
-
-
-def _text(text: str, x: float, y: float, anchor: str = "middle", bold: bool = False) -> str:
-    weight = ' font-weight="bold"' if bold else ""
-    return (
-        f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"{weight}>{html.escape(text)}</text>'
-    )
-
-
-def _marker(family: dict, x: float, y: float) -> str:
-    return (
-        f'<path d="{family["shape"]}" transform="translate({x:.1f} {y:.1f})" '
-        f'fill="var(--cnn-{family["colour"]})" stroke="var(--cnn-paper)"/>'
-    )
+def _icon(family: dict) -> svg.Markup:
+    fill = f"var(--cnn-{family['colour']})"
+    path = svg.element("path", d=family["shape"], fill=fill, stroke="var(--cnn-paper)")
+    return svg.element("svg", path, width=14, height=14, viewBox="-7 -7 14 14")

@@ -1,81 +1,84 @@
 // Network diagram: cards and lines as planned by cnnlib.layout; a chosen card opens its details.
 
-import { announcer, button, element, svgElement, uniqueId, watch } from "./page.js";
+import { button } from "./kit/controls.js";
+import { element, setAttribute, svgElement, uniqueId } from "./kit/dom.js";
+import { Settling } from "./kit/settling.js";
+import { teach } from "./kit/teach.js";
+import { decimal, signed } from "./kit/words.js";
 
 const POINT = 4 / 3; // CSS pixels of a point
-const TITLES = { blocks: "Blocks", layers: "Every layer" };
 
-export default {
-  render({ model, el }) {
-    el.classList.add("cnn-widget", "cnn-network");
-    const sheets = model.get("sheets");
-    const spoken = announcer();
-    const drawn = {}; // level: {node, cards}
-    const levels = Object.keys(sheets).map((level) =>
-      [level, button(TITLES[level], () => save({ level, chosen: -1 }), { pressed: false })]);
-    const scroll = element("div", { class: "cnn-network-scroll" });
-    const details = element("section", { class: "cnn-network-details", "aria-label": "Details" });
-    el.append(
+export default teach({ stem: "network_diagram", names: ["level", "card"], settled, view });
+
+// The twin of NetworkDiagram.settled.
+export function settled(changes, present, fixed) {
+  const s = new Settling(changes, present);
+  const level = s.oneOf("level", Object.keys(fixed.sheets));
+  if (level !== present.level && !s.asks("card")) s.take("card", -1);
+  s.whole("card", -1, fixed.sheets[level].cards.length - 1);
+  return s.done();
+}
+
+function view({ say, fixed: { sheets, sources }, controls, choose }) {
+  const sheetsDrawn = {}; // level: {node, cards}
+  const levels = Object.keys(sheets);
+  let shown; // the card that the details are of, null for none
+  let wanted = false; // whether the chosen card is to have the focus when it is drawn
+  const scroll = element("div", { class: "cnn-network-scroll" });
+  const details = element("section", {
+    class: "cnn-network-details", "aria-label": say("details"),
+  });
+  const level = levels.length < 2 ? null : controls.radios("level", {
+    label: say("level"), options: levels.map((name) => [name, say(`level.${name}`)]),
+  });
+  controls.own("card", say("details"), { node: details });
+
+  // From a block's card to the same block opened among all layers.
+  function open({ name }) {
+    wanted = true;
+    choose({
+      level: "layers",
+      card: sheets.layers.cards.findIndex((other) => other.role === "block" && other.name === name),
+    });
+  }
+
+  return {
+    node: element("div", {},
       element("div", { class: "cnn-row cnn-network-levels" },
-        levels.length > 1 ? element("span", { class: "cnn-network-label" }, "Show:") : null,
-        ...(levels.length > 1 ? levels.map(([, node]) => node) : []),
-        element("span", { class: "cnn-help" },
-          "Click a card, or move between cards with the arrow keys. /2 means stride 2; ×6 stands six times over; the last lines are parameters and receptive field.")),
-      element("div", { class: "cnn-network-body" }, scroll, details),
-      spoken.node,
-    );
-
-    function save(choice) {
-      for (const [name, value] of Object.entries(choice)) model.set(name, value);
-      model.save_changes();
-      redraw();
-    }
-
-    function redraw() {
-      const level = model.get("level");
+        level?.node, element("p", { class: "cnn-help" }, say("help"))),
+      element("div", { class: "cnn-network-body" }, scroll, details)),
+    draw({ level, card: chosen }) {
       const sheet = sheets[level];
-      drawn[level] ??= draw(sheet, choose);
-      if (scroll.firstChild !== drawn[level].node) {
-        scroll.replaceChildren(drawn[level].node);
+      const drawn = sheetsDrawn[level] ??= drawSheet(say, sheet, (index) => choose({ card: index }));
+      if (scroll.firstChild !== drawn.node) {
+        scroll.replaceChildren(drawn.node);
         // As wide as the drawing where there is room; the details then go below if they must.
         scroll.style.flexBasis = `${Math.ceil(sheet.width * POINT) + 20}px`;
         scroll.scrollTop = 0;
       }
-      for (const [name, node] of levels) node.setAttribute("aria-pressed", String(name === level));
-      const chosen = Math.min(model.get("chosen"), sheet.cards.length - 1);
-      mark(drawn[level].cards, chosen);
-      details.replaceChildren(...(chosen < 0 ? [element("p", {}, "Choose a card to see what it is made of.")]
-        : describe(sheet.cards[chosen], model.get("sources"), level === "blocks" ? open : null)));
-    }
+      drawn.cards.forEach((card, index) => {
+        setAttribute(card, "aria-pressed", String(index === chosen));
+        setAttribute(card, "tabindex", index === Math.max(chosen, 0) ? 0 : -1);
+      });
+      if (wanted) drawn.cards[chosen]?.focus();
+      wanted = false;
+      const card = sheet.cards[chosen] ?? null;
+      if (card === shown) return;
+      shown = card;
+      if (card) bringIntoSight(scroll, drawn.cards[chosen]);
+      details.replaceChildren(...describe(say, card, sources, level === "blocks" ? open : null));
+    },
+    words: ({ level, card }) => (card < 0 ? "" : inWords(sheets[level].cards[card])),
+  };
+}
 
-    function choose(index, focus) {
-      save({ chosen: index });
-      const card = sheets[model.get("level")].cards[index];
-      spoken.say(inWords(card));
-      if (focus) drawn[model.get("level")].cards[index].focus({ preventScroll: false });
-    }
-
-    // From a block's card to the same block opened among all layers.
-    function open(card) {
-      const index = sheets.layers.cards.findIndex((other) => other.role === "block" && other.name === card.name);
-      save({ level: "layers", chosen: index });
-      drawn.layers.cards[index].focus();
-      drawn.layers.cards[index].scrollIntoView({ block: "nearest" });
-    }
-
-    redraw();
-    const unwatch = watch(model, ["level", "chosen"], redraw);
-    return () => { unwatch(); spoken.stop(); };
-  },
-};
-
-// The sheet as SVG, its cards as buttons of which one is in the tab order.
-function draw(sheet, choose) {
+// The sheet as SVG, its cards as buttons of which one is in the tab order: {node, cards}.
+function drawSheet(say, sheet, choose) {
   const tip = uniqueId("tip");
   const svg = svgElement("svg", {
     viewBox: `0 0 ${sheet.width} ${sheet.height}`,
     width: sheet.width * POINT, height: sheet.height * POINT,
-    role: "group", "aria-label": "The network from its input, at the top, to its output",
+    role: "group", "aria-label": say("network"),
   },
   svgElement("defs", {}, svgElement("marker", {
     id: tip, viewBox: "0 0 6 6", refX: 6, refY: 3, markerWidth: 6, markerHeight: 6, orient: "auto",
@@ -83,7 +86,7 @@ function draw(sheet, choose) {
   for (const [x, y, width, height, lines, times] of sheet.frames) {
     svg.append(svgElement("rect", {
       x, y, width, height, class: `cnn-network-frame${times > 1 ? " cnn-network-repeat" : ""}`,
-    }), ...words(lines, x + 5, y + 5, "start"));
+    }), ...textLines(lines, x + 5, y + 5, "start"));
   }
   for (const [flat, arrow] of sheet.lines) {
     const points = flat.reduce((text, number, i) => `${text}${i % 2 ? "," : " "}${number}`, "").trim();
@@ -93,42 +96,49 @@ function draw(sheet, choose) {
   }
   const cards = sheet.cards.map((card, index) => {
     const [x, y, width, height] = card.box;
-    const node = svgElement("g", {
-      class: `cnn-network-card cnn-network-${card.role}`, role: "button", tabindex: index ? -1 : 0,
+    return svgElement("g", {
+      class: `cnn-network-card cnn-network-${card.role}`, role: "button", tabindex: -1,
       "aria-label": inWords(card), "aria-pressed": "false",
-      onclick: () => choose(index, true),
+      onclick: () => pick(index),
       onkeydown: (event) => {
         const next = step(event.key, index, sheet.cards);
         if (event.key !== "Enter" && event.key !== " " && next === null) return;
         event.preventDefault();
-        choose(next ?? index, true);
+        pick(next ?? index);
       },
     },
     svgElement("rect", { x, y, width, height, rx: 2 }),
-    ...words(card.lines, x + width / 2, y + 5, "middle"));
-    svg.append(node);
-    return node;
+    ...textLines(card.lines, x + width / 2, y + 5, "middle"));
   });
+  function pick(index) {
+    choose(index);
+    cards[index].focus();
+  }
+  svg.append(...cards);
   return { node: svg, cards };
 }
 
-function words(lines, x, top, anchor) {
+// Scrolls a box, and nothing around it, until a part of it can be seen.
+function bringIntoSight(box, part) {
+  const [outer, inner] = [box, part].map((node) => node.getBoundingClientRect());
+  if (inner.top < outer.top || inner.bottom > outer.bottom) {
+    box.scrollTop += inner.top - outer.top - (outer.height - inner.height) / 2;
+  }
+  if (inner.left < outer.left || inner.right > outer.right) {
+    box.scrollLeft += inner.left - outer.left - (outer.width - inner.width) / 2;
+  }
+}
+
+function textLines(lines, x, top, anchor) {
   return lines.map((line, number) => svgElement("text", {
     x, y: top + 10 * (number + 0.75), "text-anchor": anchor, "font-weight": number ? null : "bold",
     "aria-hidden": "true",
   }, line));
 }
 
-function mark(cards, chosen) {
-  cards.forEach((card, index) => {
-    card.setAttribute("aria-pressed", String(index === chosen));
-    card.setAttribute("tabindex", index === Math.max(chosen, 0) ? 0 : -1);
-  });
-}
-
 // Where a key leads from a card: down and up in the order of the network, left and right to the
 // nearest card beside. Null for other keys.
-export function step(key, index, cards) {
+function step(key, index, cards) {
   if (key === "ArrowDown") return Math.min(index + 1, cards.length - 1);
   if (key === "ArrowUp") return Math.max(index - 1, 0);
   if (key === "Home") return 0;
@@ -152,53 +162,52 @@ function middle([x, y, width, height]) {
   return [x + width / 2, y + height / 2];
 }
 
-function inWords(card) {
-  return card.lines.join(", ");
-}
+// ------------------------------------------------------------------------------- a card in words
 
-function times(sizes) {
-  return sizes.join(" × ");
-}
+const inWords = (card) => card.lines.join(", ");
+const times = (sizes) => sizes.join(" × ");
 
 // "first" where both are equal, else "first … last".
-function span(first, last) {
-  return first === last ? first : `${first} … ${last}`;
+const range = (first, last) => (first === last ? first : `${first} … ${last}`);
+
+function grouped(say, number) {
+  return signed(String(number)).replace(/\B(?=(\d{3})+$)/g, say("thousands"));
 }
 
-function describe(card, sources, open) {
-  const often = card.times > 1 ? ` Stands ${card.times} times over; the figures are of one.` : "";
-  const parts = [element("p", { class: "cnn-network-name" }, card.name)];
-  if (card.role === "input") {
-    return [...parts, element("p", {}, `The network's input: ${times(card.out)} (channels × height × width).`)];
-  }
-  const kind = card.role === "block" ? `${card.kind}, a block of ${card.steps} steps.` : `${card.made || card.kind}.`;
-  parts.push(element("p", { class: "cnn-network-kind" }, kind,
-    card.folded.length ? ` Then ${card.folded.join(", ")}.` : "", often));
-  const number = (value) => value.toLocaleString("en-GB").replace("-", "−");
-  const facts = [
-    ["input", times(card.in)],
-    ["output", span(times(card.out), times(card.last_out))],
-    ["parameters", number(card.parameters)],
-    ["multiply-adds", number(card.macs)],
-    ["bytes of activations", number(card.bytes)],
-    ["receptive field", span(times(card.field), times(card.last_field))],
-    ["effective stride", card.stride.some(Boolean) ? times(card.stride) : "none: every unit sees the same"],
-    ["first unit starts at", times(card.start.map(number))],
+// The elements that tell what a card is made of; `open` leads from a block to its layers.
+function describe(say, card, sources, open) {
+  if (!card) return [element("p", {}, say("none"))];
+  const name = element("p", { class: "cnn-network-name" },
+    card.role === "input" ? say("card.input") : card.name);
+  if (card.role === "input") return [name, element("p", {}, say("input", { shape: times(card.out) }))];
+  const sentences = [
+    card.role === "block" ? say("block", { kind: card.kind, steps: card.steps })
+      : say("layer", { kind: card.made || card.kind }),
+    card.folded.length ? say("folded", { kinds: card.folded.join(", ") }) : "",
+    card.times > 1 ? say("times", { times: card.times }) : "",
   ];
-  parts.push(element("dl", {}, ...facts.flatMap(([name, value]) =>
-    [element("dt", {}, name), element("dd", {}, value)])));
-  if (!card.aligned) {
-    parts.push(element("p", {}, "The branches that join here look at windows with different centres or strides."));
-  }
-  if (open && card.role === "block") {
-    parts.push(button("Show its layers", () => open(card)));
-  }
+  const facts = {
+    in: times(card.in),
+    out: range(times(card.out), times(card.last_out)),
+    parameters: grouped(say, card.parameters),
+    macs: grouped(say, card.macs),
+    bytes: grouped(say, card.bytes),
+    field: range(times(card.field), times(card.last_field)),
+    stride: card.stride.some(Boolean) ? times(card.stride) : say("stride.none"),
+    start: times(card.start.map((start) => decimal(start, 3))),
+  };
   const source = sources[card.source];
-  if (source) {
-    parts.push(element("details", { class: "cnn-network-source" },
-      element("summary", {}, `${source.file}, lines ${source.first}–${source.last}`),
-      element("pre", { tabindex: 0, role: "region", "aria-label": `Source of ${card.name}` },
-        element("code", {}, source.text))));
-  }
-  return parts;
+  return [
+    name,
+    element("p", { class: "cnn-network-kind" }, sentences.filter(Boolean).join(" ")),
+    element("dl", {}, ...Object.entries(facts).flatMap(([key, value]) =>
+      [element("dt", {}, say(`fact.${key}`)), element("dd", {}, value)])),
+    card.aligned ? null : element("p", {}, say("misaligned")),
+    open && card.role === "block" ? button(say("open"), () => open(card)) : null,
+    source ? element("details", { class: "cnn-network-source" },
+      element("summary", {}, say("source", source)),
+      element("pre", {
+        tabindex: 0, role: "region", "aria-label": say("source.of", { name: card.name }),
+      }, element("code", {}, source.text))) : null,
+  ].filter(Boolean);
 }

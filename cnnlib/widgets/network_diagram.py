@@ -1,14 +1,13 @@
 """A network's plan in the page: every block and layer opens what it is made of."""
 
-import html
 from collections.abc import Mapping, Sequence
+from typing import Any
 
-from traitlets import Dict, Enum, Int, List, TraitError, validate
-
-from cnnlib.layout import Arrangement, Card, arrange
-from cnnlib.widgets.base import TeachingWidget
-
-LEVELS = ("blocks", "layers")
+from cnnlib.layout import WORDS, Arrangement, Card, arrange
+from cnnlib.rows import Row
+from cnnlib.widgets import svg
+from cnnlib.widgets.settling import Settled, Settling
+from cnnlib.widgets.widget import Choice, TeachingWidget
 
 
 class NetworkDiagram(TeachingWidget, stem="network_diagram"):
@@ -19,74 +18,62 @@ class NetworkDiagram(TeachingWidget, stem="network_diagram"):
     once and counted. A chosen card tells its shape, parameters, multiply-adds and receptive field,
     and shows the lines of code that it was made from.
 
-    ``layers``: the records of :func:`cnnlib.trace.trace`. ``sources``: what
+    ``rows``: those of :func:`cnnlib.trace.trace`. ``sources``: what
     :func:`cnnlib.trace.source_lines` gives for the same network; without it no code is shown.
-    ``level`` and ``chosen`` (a card's number in its level, -1 for none) can be set and observed.
+    ``level`` (at first the blocks, where there are any) and ``card`` (a card's number in its
+    level, -1 for none) can be set and observed; another level begins with no card chosen.
 
-    Raises ``ValueError`` for no records, and where a level or a card is not there.
+    Raises ``ValueError`` for no rows, and where a level or a card is not there.
     """
 
-    sheets = Dict().tag(sync=True)
-    sources = List().tag(sync=True)
-    level = Enum(LEVELS, "blocks").tag(sync=True)
-    chosen = Int(-1).tag(sync=True)
+    level = Choice()
+    card = Choice()
 
     def __init__(
         self,
-        layers: Sequence,
+        rows: Sequence[Row],
         sources: Mapping | None = None,
         *,
-        level: str | None = None,
-        chosen: int = -1,
+        language: str = "en",
+        hidden: Sequence[str] = (),
+        **chosen: str | int,
     ) -> None:
-        plans = {"blocks": arrange(layers, closed=True), "layers": arrange(layers)}
+        say = self.words_in(language)
+        words = {key: say(f"card.{key}") for key in WORDS}
+        plans = {
+            "blocks": arrange(rows, closed=True, words=words),
+            "layers": arrange(rows, words=words),
+        }
         if not any(card.role == "block" for card in plans["blocks"].cards):
             del plans["blocks"]  # a network without blocks has one level
-        level = next(iter(plans)) if level is None else level
-        if level not in plans:
-            raise ValueError(f"level={level!r}: expected one of {', '.join(map(repr, plans))}")
-        texts = _Texts(sources or {})
-        sheets = {
-            name: {
-                "width": plan.width,
-                "height": plan.height,
-                "cards": [_card(card, layers, texts) for card in plan.cards],
-                "frames": [
-                    [frame.x, frame.y, frame.width, frame.height, list(frame.lines), frame.times]
-                    for frame in plan.frames
-                ],
-                "lines": [[_flat(line.points), line.arrow] for line in plan.lines],
-            }
-            for name, plan in plans.items()
-        }
         self._plans = plans
-        _check_chosen(chosen, len(plans[level].cards))
-        super().__init__(sheets=sheets, sources=texts.found, level=level, chosen=chosen)
+        texts = _Texts(sources or {})
+        sheets = {name: _sheet(plan, rows, texts) for name, plan in plans.items()}
+        super().__init__(
+            {"sheets": sheets, "sources": texts.found},
+            {"level": next(iter(sheets)), "card": -1},
+            chosen,
+            language=language,
+            hidden=hidden,
+        )
 
-    @validate("level")
-    def _validate_level(self, proposal: dict) -> str:
-        if proposal["value"] not in self.sheets:
-            known = ", ".join(map(repr, self.sheets))
-            raise TraitError(f"level={proposal['value']!r}: expected one of {known}")
-        return proposal["value"]
-
-    @validate("chosen")
-    def _validate_chosen(self, proposal: dict) -> int:
-        _check_chosen(proposal["value"], max(len(plan.cards) for plan in self._plans.values()))
-        return proposal["value"]
+    @staticmethod
+    def settled(
+        changes: Mapping[str, Any], present: Mapping[str, Any], fixed: Mapping[str, Any]
+    ) -> Settled:
+        s = Settling(changes, present)
+        level = s.one_of("level", list(fixed["sheets"]))
+        if level != present["level"] and not s.asks("card"):
+            s.take("card", -1)
+        s.whole("card", -1, len(fixed["sheets"][level]["cards"]) - 1)
+        return s.done()
 
     def still_picture(self) -> str:
-        return _svg(self._plans[self.level])
+        return _drawing(self._plans[self.level])
 
     def text_alternative(self) -> str:
-        cards = self._plans[next(iter(self._plans))].cards
-        words = "; ".join(", ".join(card.lines) for card in cards)
-        return f"Diagram of a network, from its input to its output: {words}."
-
-
-def _check_chosen(chosen: int, count: int) -> None:
-    if not -1 <= chosen < count:
-        raise ValueError(f"chosen={chosen}: expected -1 for none, or a card's number below {count}")
+        cards = next(iter(self._plans.values())).cards
+        return self.words("alt", cards="; ".join(", ".join(card.lines) for card in cards))
 
 
 class _Texts:
@@ -114,9 +101,23 @@ class _Texts:
         return source.made, self.numbers[key]
 
 
-def _card(card: Card, layers: Sequence, texts: _Texts) -> dict:
+def _sheet(plan: Arrangement, rows: Sequence[Row], texts: _Texts) -> dict:
+    """A plan, ready for JSON."""
+    return {
+        "width": plan.width,
+        "height": plan.height,
+        "cards": [_card(card, rows, texts) for card in plan.cards],
+        "frames": [
+            [frame.x, frame.y, frame.width, frame.height, list(frame.lines), frame.times]
+            for frame in plan.frames
+        ],
+        "lines": [[_flat(line.points), line.arrow] for line in plan.lines],
+    }
+
+
+def _card(card: Card, rows: Sequence[Row], texts: _Texts) -> dict:
     """A card and its details, ready for JSON."""
-    rows = [layers[row] for row in card.rows]
+    own = [rows[number] for number in card.rows]
     found = {
         "box": [card.x, card.y, card.width, card.height],
         "role": card.role,
@@ -125,28 +126,28 @@ def _card(card: Card, layers: Sequence, texts: _Texts) -> dict:
         "kind": card.kind,
         "times": card.times,
     }
-    if not rows:
-        return {**found, "out": list(layers[0].in_shape[1:])}
-    last = rows[-1]
+    if not own:
+        return {**found, "out": list(rows[0].in_shape[1:])}
+    last = own[-1]
     name = card.name.partition("#")[0]
-    made, source = texts.of(name if card.role == "block" else rows[0].name.partition("#")[0])
+    made, source = texts.of(name if card.role == "block" else own[0].name.partition("#")[0])
     return {
         **found,
-        "in": list(rows[0].in_shape[1:]),
+        "in": list(own[0].in_shape[1:]),
         "out": list(last.out_shape[1:]),
-        "parameters": sum(row.parameters for row in rows),
-        "macs": sum(row.macs for row in rows),
-        "bytes": sum(row.activations for row in rows),
+        "parameters": sum(row.parameters for row in own),
+        "macs": sum(row.macs for row in own),
+        "bytes": sum(row.activations for row in own),
         "field": [int(field.size) for field in last.field],
         "stride": [float(field.stride) for field in last.field],
         "start": [float(field.start) for field in last.field],
-        "aligned": all(row.aligned for row in rows),
-        "steps": len(rows),
-        "folded": [row.kind for row in rows[1:]] if card.role != "block" else [],
+        "aligned": all(row.aligned for row in own),
+        "steps": len(own),
+        "folded": [row.kind for row in own[1:]] if card.role != "block" else [],
         "made": made if card.role == "layer" else "",
         "source": source,
-        "last_out": list(layers[card.last_rows[-1]].out_shape[1:]),
-        "last_field": [int(field.size) for field in layers[card.last_rows[-1]].field],
+        "last_out": list(rows[card.last_rows[-1]].out_shape[1:]),
+        "last_field": [int(field.size) for field in rows[card.last_rows[-1]].field],
     }
 
 
@@ -159,38 +160,43 @@ def _flat(points) -> list[float]:
 FILLS = {"input": "input-soft", "layer": "paper", "join": "output-soft", "block": "raised"}
 
 
-def _svg(plan: Arrangement) -> str:
+def _drawing(plan: Arrangement) -> svg.Markup:
     """The plan as SVG, in the colours of the page."""
     parts = []
     for frame in plan.frames:
-        dash = ' stroke-dasharray="4 3"' if frame.times > 1 else ""
-        parts.append(
-            f'<rect x="{frame.x:.1f}" y="{frame.y:.1f}" width="{frame.width:.1f}" '
-            f'height="{frame.height:.1f}" fill="none" stroke="var(--cnn-line)"{dash}/>'
-        )
+        dash = "4 3" if frame.times > 1 else None
+        parts.append(_box(frame, fill="none", stroke_dasharray=dash))
         parts += _text(frame.lines, frame.x + 5, frame.y + 5, "start")
     for line in plan.lines:
         points = " ".join(f"{x:.1f},{y:.1f}" for x, y in line.points)
-        parts.append(f'<polyline points="{points}" fill="none" stroke="var(--cnn-muted)"/>')
+        parts.append(svg.element("polyline", points=points, fill="none", stroke="var(--cnn-muted)"))
     for card in plan.cards:
-        parts.append(
-            f'<rect x="{card.x:.1f}" y="{card.y:.1f}" width="{card.width:.1f}" '
-            f'height="{card.height:.1f}" fill="var(--cnn-{FILLS[card.role]})" '
-            f'stroke="var(--cnn-line)"/>'
-        )
+        parts.append(_box(card, fill=f"var(--cnn-{FILLS[card.role]})"))
         parts += _text(card.lines, card.x + card.width / 2, card.y + 5, "middle")
-    return (
-        f'<svg viewBox="0 0 {plan.width:.0f} {plan.height:.0f}" width="{plan.width * 4 / 3:.0f}" '
-        f'font-size="8" fill="var(--cnn-ink)">{"".join(parts)}</svg>'
+    return svg.element(
+        "svg",
+        *parts,
+        viewBox=f"0 0 {plan.width:.0f} {plan.height:.0f}",
+        width=round(plan.width * 4 / 3),
+        font_size=8,
+        fill="var(--cnn-ink)",
     )
 
 
-def _text(lines: Sequence[str], x: float, top: float, anchor: str) -> list[str]:
-    found = []
-    for number, line in enumerate(lines):
-        bold = ' font-weight="bold"' if number == 0 else ""
-        y = top + 10 * (number + 0.75)
-        found.append(
-            f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"{bold}>{html.escape(line)}</text>'
+def _box(box, **attributes: str | None) -> svg.Markup:
+    place = {name: getattr(box, name) for name in ("x", "y", "width", "height")}
+    return svg.element("rect", **place, stroke="var(--cnn-line)", **attributes)
+
+
+def _text(lines: Sequence[str], x: float, top: float, anchor: str) -> list[svg.Markup]:
+    return [
+        svg.element(
+            "text",
+            line,
+            x=x,
+            y=top + 10 * (number + 0.75),
+            text_anchor=anchor,
+            font_weight="bold" if number == 0 else None,
         )
-    return found
+        for number, line in enumerate(lines)
+    ]

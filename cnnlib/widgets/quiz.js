@@ -1,10 +1,39 @@
 // A quiz: each question is a form of its own, checked in the page.
 
-import { element, uniqueId, watch } from "./page.js";
+import { element, same, uniqueId, upTo, write } from "./kit/dom.js";
+import { Settling } from "./kit/settling.js";
+import { teach } from "./kit/teach.js";
+import { signed } from "./kit/words.js";
+
+export default teach({ stem: "quiz", names: ["answers"], settled, view });
+
+// The twin of Quiz.settled.
+function settled(changes, present, { questions }) {
+  const s = new Settling(changes, present);
+  const wanted = s.wanted("answers");
+  const given = Array.isArray(wanted) ? wanted : [];
+  const answers = questions.map((question, i) =>
+    (i < given.length && fits(question, given[i]) ? given[i] : present.answers[i]));
+  if (!same(answers, given)) s.refuse("answers", "answers.expected", { count: questions.length });
+  s.take("answers", answers);
+  return s.done();
+}
+
+function fits({ kind, options }, given) {
+  if (given === null) return true;
+  if (kind === "choice") return Number.isInteger(given) && given >= 0 && given < options.length;
+  return Number.isFinite(given);
+}
 
 // Whether `given` answers the question; the twin of Quiz.right in quiz.py.
 export function isRight(question, given) {
   return given !== null && Math.abs(given - question.answer) <= (question.tolerance ?? 0);
+}
+
+// A number that a reader has entered, with a comma or a point and either minus sign; NaN if it is none.
+function numberIn(text) {
+  const plain = text.trim().replace(",", ".").replace("−", "-");
+  return plain === "" ? NaN : Number(plain);
 }
 
 // Text with `code` between backticks, as nodes.
@@ -12,89 +41,102 @@ function prose(text) {
   return text.split("`").map((part, i) => (i % 2 ? element("code", {}, part) : part));
 }
 
-function questionForm(question, place, total, onAnswer) {
-  const id = uniqueId("question");
-  const verdict = element("p", { class: "cnn-quiz-verdict", role: "status" });
-  const fields = question.kind === "choice"
-    ? question.options.map((option, index) => element("label", { class: "cnn-quiz-option" },
-      element("input", { type: "radio", name: id, value: index }),
+function view({ say, fixed: { questions }, choose, now, redraw, spoken }) {
+  const shown = questions.map(() => null); // the answers that the forms show
+  const verdict = (i, given) => (isRight(questions[i], given)
+    ? say("right", { why: questions[i].why }) : say("wrong")).replaceAll("`", "");
+  const rightOnes = ({ answers }) => answers.filter((given, i) => isRight(questions[i], given)).length;
+  const tellTally = (state) => say("tally", { right: rightOnes(state), total: questions.length });
+
+  const forms = questions.map((question, i) => questionForm(say, question, {
+    legend: say("question", { place: i + 1, total: questions.length, prompt: question.prompt }),
+    spoken,
+    check(given) {
+      shown[i] = undefined; // the same answer as before gets its verdict again
+      choose({ answers: now().answers.map((other, j) => (j === i ? given : other)) });
+      redraw();
+      spoken.say(`${verdict(i, given)} ${tellTally(now())}`);
+    },
+  }));
+  const tally = element("p", { class: "cnn-quiz-tally" });
+
+  return {
+    node: element("div", {}, ...forms.map(({ node }) => node), tally),
+    draw(state, before) {
+      const isEmpty = ({ answers }) => answers.every((given) => given === null);
+      const emptied = isEmpty(state) && !isEmpty(before);
+      state.answers.forEach((given, i) => {
+        if (emptied || given !== shown[i]) forms[i].show(given);
+        shown[i] = given;
+      });
+      write(tally, isEmpty(state) ? "" : tellTally(state));
+    },
+    words(state, before) {
+      const changed = upTo(questions.length).filter((i) => state.answers[i] !== before.answers[i]);
+      const told = changed.filter((i) => state.answers[i] !== null);
+      if (state.answers.every((given) => given === null)) return say("emptied");
+      return [...told.map((i) => verdict(i, state.answers[i])), tellTally(state)].join(" ");
+    },
+  };
+}
+
+// One question: {node, show(given)}. A verdict is on what was checked, not on what is being entered.
+function questionForm(say, question, { legend, check, spoken }) {
+  const { kind, options = [] } = question;
+  const name = uniqueId("question");
+  const told = element("div", { class: "cnn-quiz-verdict" });
+  const inputs = kind === "choice"
+    ? options.map(() => element("input", { type: "radio", name }))
+    : [element("input", { type: "text", inputmode: "decimal", name, size: 8, autocomplete: "off" })];
+  const fields = kind === "choice"
+    ? options.map((option, i) => element("label", { class: "cnn-quiz-option" }, inputs[i],
       element("span", {}, ...prose(option))))
-    : [element("label", { class: "cnn-quiz-option" }, "Your number: ",
-      element("input", { type: "text", inputmode: "decimal", name: id, size: 8, autocomplete: "off" }))];
+    : [element("label", { class: "cnn-quiz-option" }, `${say("field")} `, inputs[0])];
+
+  function tell(state = "", ...words) {
+    told.dataset.state = state;
+    told.replaceChildren(...words);
+  }
+
+  function entered() {
+    if (kind === "choice") return inputs.findIndex(({ checked }) => checked);
+    return numberIn(inputs[0].value);
+  }
+
   const form = element("form", {
     class: "cnn-quiz-question",
-    oninput: () => say(), // a verdict is on what was checked, not on what is being entered
+    oninput: () => tell(),
     onsubmit: (event) => {
       event.preventDefault();
-      const raw = String(new FormData(form).get(id) ?? "").trim().replace(",", ".");
-      const given = raw === "" ? NaN : Number(raw);
-      if (Number.isNaN(given)) {
-        say("empty", question.kind === "choice" ? "Choose an answer first." : "Enter a number first.");
-        return;
+      const given = entered();
+      if (fits(question, given)) check(given);
+      else {
+        tell("empty", say(`empty.${kind}`));
+        spoken.say(say(`empty.${kind}`));
       }
-      onAnswer(given);
     },
   },
-  element("fieldset", {},
-    element("legend", {}, `${place} of ${total}. `, ...prose(question.prompt)), ...fields),
-  element("button", { type: "submit", class: "cnn-button" }, "Check"), verdict);
-
-  function say(state = "", ...words) {
-    verdict.dataset.state = state;
-    verdict.replaceChildren(...words);
-  }
+  element("fieldset", {}, element("legend", {}, ...prose(legend)), ...fields),
+  element("button", { type: "submit", class: "cnn-button" }, say("check")), told);
 
   return {
     node: form,
     show(given) {
-      if (given === null) {
-        say();
-        return;
-      }
-      const right = isRight(question, given);
-      const options = form.querySelectorAll("input[type=radio]");
-      if (options.length) options[given].checked = true;
-      else form.querySelector("input").value = given;
-      if (right) {
-        say("right", "✓ Right. ", ...prose(question.why));
-      } else {
-        say("wrong", "✗ Not so. Try again, or open the reason.");
-        verdict.append(element("details", {}, element("summary", {}, "Why"),
-          ...prose(`The answer is ${spoken(question)}. ${question.why}`)));
+      inputs.forEach((one, i) => {
+        if (kind === "choice") one.checked = given === i;
+        else one.value = given ?? "";
+      });
+      if (given === null) tell();
+      else if (isRight(question, given)) tell("right", ...prose(say("right", { why: question.why })));
+      else {
+        const words = say(`answer.${kind}`, { answer: answerInWords(question), why: question.why });
+        tell("wrong", say("wrong"),
+          element("details", {}, element("summary", {}, say("why")), ...prose(words)));
       }
     },
   };
 }
 
-function spoken(question) {
-  return question.kind === "choice"
-    ? `“${question.options[question.answer]}”`
-    : String(Number(question.answer.toPrecision(12)));
+function answerInWords({ kind, options, answer }) {
+  return kind === "choice" ? options[answer] : signed(String(Number(answer.toPrecision(12))));
 }
-
-function render({ model, el }) {
-  el.classList.add("cnn-widget", "cnn-quiz");
-  const questions = model.get("questions");
-  const forms = questions.map((question, i) => questionForm(question, i + 1, questions.length, (given) => {
-    const answers = [...model.get("answers")];
-    answers[i] = given;
-    shown[i] = undefined; // the same answer as before gets its verdict again
-    model.set("answers", answers);
-    model.save_changes();
-    redraw();
-  }));
-  const tally = element("p", { class: "cnn-quiz-tally", role: "status" });
-  el.replaceChildren(...forms.map(({ node }) => node), tally);
-  let shown = questions.map(() => undefined);
-  const redraw = () => {
-    const answers = model.get("answers");
-    answers.forEach((given, i) => { if (given !== shown[i]) forms[i].show(given); });
-    shown = [...answers];
-    const right = questions.filter((question, i) => isRight(question, answers[i])).length;
-    tally.textContent = answers.some((given) => given !== null) ? `${right} of ${questions.length} right.` : "";
-  };
-  redraw();
-  return watch(model, ["answers"], redraw);
-}
-
-export default { render };

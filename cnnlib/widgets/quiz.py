@@ -1,11 +1,12 @@
 """Questions that answer back, on the page and in a notebook alike."""
 
-import html
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-import traitlets
-
-from cnnlib.widgets.base import TeachingWidget
+from cnnlib.widgets import svg
+from cnnlib.widgets.settling import Settled, Settling, is_whole, same
+from cnnlib.widgets.widget import Choice, TeachingWidget
 
 
 def choice(prompt: str, options: Sequence[str], answer: int, why: str) -> dict:
@@ -43,33 +44,76 @@ class Quiz(TeachingWidget, stem="quiz"):
     """A short quiz: predict, answer, read why.
 
     ``questions`` come from :func:`choice` and :func:`number`; text between backticks is set as
-    code. ``answers`` holds what the reader entered, one item a question, ``None`` where nothing
-    has been; with a kernel Python can read it.
+    code. ``answers`` holds what the reader entered and had checked, one item a question: None where
+    there is none yet, else the index of an option, or a number. With a kernel Python can read it.
     """
 
-    questions = traitlets.List(traitlets.Dict()).tag(sync=True)
-    answers = traitlets.List(traitlets.Any(allow_none=True)).tag(sync=True)
+    answers = Choice()
 
-    def __init__(self, questions: Sequence[dict]) -> None:
+    def __init__(
+        self, questions: Sequence[dict], *, language: str = "en", hidden: Sequence[str] = ()
+    ) -> None:
         if not questions:
             raise ValueError("questions=[]: expected at least one question")
-        super().__init__(questions=list(questions), answers=[None] * len(questions))
+        super().__init__(
+            {"questions": list(questions)},
+            {"answers": [None] * len(questions)},
+            {},
+            language=language,
+            hidden=hidden,
+        )
+
+    @staticmethod
+    def settled(
+        changes: Mapping[str, Any], present: Mapping[str, Any], fixed: Mapping[str, Any]
+    ) -> Settled:
+        """An answer that its question cannot have stays what it was."""
+        s = Settling(changes, present)
+        questions, wanted = fixed["questions"], s.wanted("answers")
+        given = wanted if isinstance(wanted, list) else []
+        answers = [
+            given[i] if i < len(given) and _fits(question, given[i]) else present["answers"][i]
+            for i, question in enumerate(questions)
+        ]
+        if not same(answers, given):
+            s.refuse("answers", "answers.expected", count=len(questions))
+        s.take("answers", answers)
+        return s.done()
 
     @property
     def right(self) -> list[bool]:
         """For each question, whether it has been answered rightly."""
         return [
             given is not None and abs(given - asked["answer"]) <= asked.get("tolerance", 0)
-            for asked, given in zip(self.questions, self.answers, strict=True)
+            for asked, given in zip(self.fixed["questions"], self.answers, strict=True)
         ]
 
     def still_picture(self) -> str:
-        items = []
-        for question in self.questions:
-            options = "".join(f"<li>{html.escape(o)}</li>" for o in question.get("options", []))
-            items.append(f"<li>{html.escape(question['prompt'])}<ul>{options}</ul></li>")
-        return f"<ol>{''.join(items)}</ol>"
+        questions = (
+            svg.element(
+                "li",
+                question["prompt"],
+                svg.element("ul", *(svg.element("li", o) for o in question.get("options", []))),
+            )
+            for question in self.fixed["questions"]
+        )
+        return svg.element("ol", *questions)
 
     def text_alternative(self) -> str:
-        prompts = " ".join(f"{n}. {q['prompt']}" for n, q in enumerate(self.questions, start=1))
-        return f"A quiz of {len(self.questions)} questions. {prompts}"
+        questions, say = self.fixed["questions"], self.words
+        prompts = " ".join(
+            say("alt.prompt", place=place, prompt=question["prompt"])
+            for place, question in enumerate(questions, start=1)
+        )
+        return say("alt", count=len(questions), prompts=prompts)
+
+
+def _fits(question: Mapping[str, Any], given: Any) -> bool:
+    """Whether a question can have this answer."""
+    if given is None:
+        return True
+    if question["kind"] == "choice":
+        return is_whole(given) and 0 <= given < len(question["options"])
+    if isinstance(given, bool) or not isinstance(given, int | float):
+        return False
+    return abs(given) <= sys.float_info.max  # so it is finite, and JavaScript has it too

@@ -1,18 +1,19 @@
 """Pick a unit in any layer of a network and see what it sees, layer by layer, down to the image."""
 
-import html
 import re
-from collections.abc import Sequence
-from dataclasses import MISSING, fields
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
-from traitlets import Any, Bool, Int, List, Unicode, observe, validate
 
-from cnnlib.geometry import Window
-from cnnlib.widgets.base import TeachingWidget, png_address, rows_of, seen_in_image
+from cnnlib.rows import LayerTrace, check_rows, seen_by
+from cnnlib.widgets import svg
+from cnnlib.widgets.pictures import png_address
+from cnnlib.widgets.settling import Settled, Settling
+from cnnlib.widgets.widget import Choice, TeachingWidget
 
-DEFAULTS = {field.name: field.default for field in fields(Window) if field.default is not MISSING}
-ADDRESS = re.compile(r"data:image/(png|jpeg);base64,[A-Za-z0-9+/=\s]+")
+ADDRESS = re.compile(r"data:image/(png|jpeg|webp);base64,[A-Za-z0-9+/=\s]+")
+MANY = 20  # rows: in a longer list those are left out that do not change the window
 
 
 class ReceptiveFieldExplorer(TeachingWidget, stem="receptive_field_explorer"):
@@ -22,229 +23,180 @@ class ReceptiveFieldExplorer(TeachingWidget, stem="receptive_field_explorer"):
     the larger the window and the farther apart the windows of neighbours. Near the border part of
     the window lies in the padding. Where branches join, each brings a window of its own.
 
-    ``layers``: the records of :func:`cnnlib.trace.trace`, of any network that takes an image.
+    ``rows``: those of :func:`cnnlib.trace.trace`, of any network that takes an image.
     ``image``: what lies under the window, a numpy array of uint8 of the network's input size,
-    (H, W) or (H, W, 3), or a PNG or JPEG as a ``data:`` address (for a photograph the smaller way);
-    without one a numbered grid. ``image_alt``: the image in a few words. ``layer``: a row number of
-    ``layers``, -1 for the input; at first the deepest map that has more than one place. ``unit``:
-    [row, column] in that layer, at first its middle; a vector's units have no place, there it is
-    [0, 0]. ``predict``: hide the window until the reader has made a guess and asks for it.
+    (H, W) or (H, W, 3), or a PNG, JPEG or WebP as a ``data:`` address (for a photograph the smaller
+    way); without one a numbered grid. ``image_alt``: the image in a few words. ``predict``: hide
+    the window until the reader has made a guess and asks for it.
 
-    ``layer``, ``unit``, ``image``, ``image_alt`` and ``predict`` can be set and observed. Where
-    another layer is smaller, the unit moves to the nearest one that it has.
+    These can be set and observed. ``layer``: the number of a row, -1 for the input; at first the
+    deepest map that has more than one place. ``unit``: [row, column] in that layer, at first its
+    middle; a vector's units have no place, there it is [0, 0]. Where another layer is smaller, the
+    unit moves to the nearest one that it has. ``leave_out``: whether the list is without the layers
+    that change no window, as a ReLU's; at first where there are more than 20. ``shown``: whether
+    the window is to be seen.
 
-    Raises ``ValueError`` for records whose input is no image, and for a layer, a unit or an image
+    Raises ``ValueError`` for rows whose input is no image, and for a layer, a unit or an image
     that does not fit them.
     """
 
-    rows = List().tag(sync=True)
-    input_shape = List().tag(sync=True)
-    layer = Int().tag(sync=True)
-    unit = List().tag(sync=True)
-    image = Any(None).tag(sync=True)
-    image_alt = Unicode("").tag(sync=True)
-    predict = Bool(False).tag(sync=True)
+    layer = Choice()
+    unit = Choice()
+    leave_out = Choice()
+    shown = Choice()
 
     def __init__(
         self,
-        layers: Sequence,
+        rows: Sequence[LayerTrace],
         image: np.ndarray | str | None = None,
         *,
         image_alt: str = "",
-        layer: int | None = None,
-        unit: Sequence[int] | None = None,
         predict: bool = False,
-        **kwargs,
+        unit: Sequence[int] | None = None,
+        language: str = "en",
+        hidden: Sequence[str] = (),
+        **chosen: int | bool,
     ) -> None:
-        input_shape = _checked_input_shape(layers)
-        self._rows = rows_of(layers)
-        self._input_size = input_shape[2:]
-        if layer is None:
-            maps = [number for number, row in enumerate(self._rows) if row["size"] != [1, 1]]
-            layer = max(maps, default=len(self._rows) - 1)
-        layer = self._checked_layer(int(layer))
+        check_rows(rows)
+        if len(rows[0].in_shape) != 4:
+            raise ValueError(
+                f"the network's input is {rows[0].in_shape}: expected an image, (N, C, H, W)"
+            )
+        self._rows = tuple(rows)
+        maps = [number for number, row in enumerate(rows) if row.map_shape != (1, 1)]
+        fixed = {
+            "rows": [row.to_json() for row in rows],
+            "image": _checked_image(image, rows[0].in_shape[2:]),
+            "image_alt": image_alt,
+            "predict": predict,
+        }
+        first = {
+            "layer": max(maps, default=len(rows) - 1),
+            "unit": [0, 0],
+            "leave_out": len(rows) > MANY,
+            "shown": not predict,
+        }
+        if unit is not None:
+            chosen["unit"] = unit
+        super().__init__(fixed, first, chosen, language=language, hidden=hidden)
         if unit is None:
-            unit = [count // 2 for count in self._size(layer)]
-        super().__init__(
-            rows=[_short(row) for row in self._rows],
-            input_shape=list(input_shape[1:]),
-            layer=layer,
-            unit=self._checked_unit([int(index) for index in unit], layer),
-            image=self._checked_image(image),
-            image_alt=image_alt,
-            predict=predict,
-            **kwargs,
-        )
+            self.unit = [count // 2 for count in _grid(fixed["rows"], self.layer)]
 
-    @validate("layer")
-    def _validate_layer(self, proposal: dict) -> int:
-        return self._checked_layer(proposal["value"])
-
-    @validate("unit")
-    def _validate_unit(self, proposal: dict) -> list[int]:
-        return self._checked_unit(proposal["value"], self.layer)
-
-    @validate("image")
-    def _validate_image(self, proposal: dict) -> str | None:
-        return self._checked_image(proposal["value"])
-
-    @observe("layer")
-    def _keep_inside(self, change: dict) -> None:
-        size = self._size(self.layer)
-        self.unit = [min(index, count - 1) for index, count in zip(self.unit, size, strict=True)]
+    @staticmethod
+    def settled(
+        changes: Mapping[str, Any], present: Mapping[str, Any], fixed: Mapping[str, Any]
+    ) -> Settled:
+        s = Settling(changes, present)
+        layer = s.whole("layer", -1, len(fixed["rows"]) - 1)
+        s.place("unit", _grid(fixed["rows"], layer))
+        s.flag("leave_out")
+        s.flag("shown")
+        return s.done()
 
     def text_alternative(self) -> str:
-        under = f", on {self.image_alt}" if self.image_alt else ""
-        return f"Receptive field explorer, {len(self.rows)} layers{under}. {self._sentence()}"
+        count, image = len(self._rows), self.fixed["image_alt"]
+        sees = self._sentence()
+        if not image:
+            return self.words("alt", count=count, sees=sees)
+        return self.words("alt.image", count=count, image=image, sees=sees)
 
     def still_picture(self) -> str:
-        size = self._size(self.layer)
-        name = "the input" if self.layer < 0 else self._rows[self.layer]["name"]
-        below, above = 300 / max(self._input_size), 200 / max(size)
-        everything = _frame(1, below, *map(range, self._input_size))
-        units = _frame(400, above, *map(range, size))
-        window = _frame(1, below, *self._seen())
-        unit = _frame(400, above, *(range(index, index + 1) for index in self.unit))
-        image = f'<image {everything} preserveAspectRatio="none" href="{self.image}"/>'
-        caption = 'fill="var(--cnn-ink)" font-size="14" text-anchor="middle"'
-        heights = self._input_size[0] * below + 24, size[0] * above + 24
-        return (
-            f'<svg viewBox="0 0 640 {max(heights) + 8:.0f}" width="640" '
-            'xmlns="http://www.w3.org/2000/svg">'
-            f'<rect {everything} fill="var(--cnn-input-soft)"/>{image if self.image else ""}'
-            f'<rect {everything} fill="none" stroke="var(--cnn-input)" stroke-width="2"/>'
-            f'<rect {window} fill="none" stroke="var(--cnn-kernel)" stroke-width="3"/>'
-            f'<rect {units} fill="var(--cnn-raised)" stroke="var(--cnn-line)"/>'
-            f'<rect {unit} fill="var(--cnn-output)"/>'
-            f'<text x="{1 + self._input_size[1] * below / 2:.0f}" y="{heights[0]:.0f}" {caption}>'
-            "the input and the window</text>"
-            f'<text x="{400 + size[1] * above / 2:.0f}" y="{heights[1]:.0f}" {caption}>'
-            f"{html.escape(name)} and the unit</text></svg>"
-            f"<p>{html.escape(self._sentence())}</p>"
-        )
+        size, grid = (_grid(self.fixed["rows"], layer) for layer in (-1, self.layer))
+        below, above = 300 / max(size), 200 / max(grid)
+        everything = _box(1, below, [range(count) for count in size])
+        units = _box(400, above, [range(count) for count in grid])
+        unit = _box(400, above, [range(index, index + 1) for index in self.unit])
+        heights = everything["height"] + 24, units["height"] + 24
+        name = self._rows[self.layer].name if self.layer >= 0 else ""
+        parts = [
+            svg.element("rect", **everything, fill="var(--cnn-input-soft)"),
+            svg.element("rect", **everything, fill="none", stroke="var(--cnn-input)",
+                        stroke_width=2),
+            svg.element("rect", **_box(1, below, self._seen()), fill="none",
+                        stroke="var(--cnn-kernel)", stroke_width=3),
+            svg.element("rect", **units, fill="var(--cnn-raised)", stroke="var(--cnn-line)"),
+            svg.element("rect", **unit, fill="var(--cnn-output)"),
+            _caption(self.words("still.input"), everything, heights[0]),
+            _caption(self.words("still.unit", name=name) if name
+                     else self.words("still.pixel"), units, heights[1]),
+        ]  # fmt: skip
+        if self.fixed["image"]:
+            image = {"preserveAspectRatio": "none", "href": self.fixed["image"]}
+            parts.insert(1, svg.element("image", **everything, **image))
+        return svg.drawing(640, max(heights) + 8, *parts) + svg.paragraph(self._sentence())
 
     def _seen(self) -> list[range]:
         """The input's rows and columns that the unit sees."""
         if self.layer < 0:
             return [range(index, index + 1) for index in self.unit]
-        return seen_in_image(self._rows, self.layer, self.unit)
+        return list(seen_by(self._rows, self.layer, self.unit)[-1])
 
     def _sentence(self) -> str:
         """The same sentence that the page shows."""
-        y, x = self.unit
+        say, (y, x) = self.words, self.unit
         if self.layer < 0:
-            return f"Pixel ({y}, {x}) of the input sees itself: 1×1 pixel."
-        row = self._rows[self.layer]
-        alone = row["grid"] == [1, 1]
-        vector = alone and len(row["shape"]) == 2
-        who = f"Every unit of {row['name']}" if vector else f"Unit ({y}, {x}) of {row['name']}"
-        rows, columns = self._seen()
+            return say("sees.itself", who=say("subject.pixel", row=y, column=x))
+        row, (rows, columns) = self._rows[self.layer], self._seen()
+        alone = row.grid == (1, 1)
+        subject = "vector" if alone and len(row.out_shape) == 2 else "unit"
+        who = say(f"subject.{subject}", row=y, column=x, name=row.name)
         if not rows:
-            return f"{who} sees nothing of the input."
-        pixels = "pixel" if len(rows) * len(columns) == 1 else "pixels"
-        down, across = (round(field["stride"], 3) for field in row["field"])
-        if alone:
-            step = ""
-        elif down == across == 0:
-            step = ", as every unit does"
-        else:
-            step = f"; step {down}" if down == across else f"; step {down} down, {across} across"
-        return (
-            f"{who} sees {_span('row', rows)}, {_span('column', columns)} of the input: "
-            f"{len(rows)}×{len(columns)} {pixels}{step}."
+            return say("sees.nothing", who=who)
+        steps = [field.stride for field in row.field]
+        key = "alone" if alone else "step" if any(steps) else "alike"
+        down, across = (f"{float(step):.3f}".rstrip("0").removesuffix(".") for step in steps)
+        return say(
+            f"sees.{key}",
+            who=who,
+            ranges=say(
+                "ranges", rows=self._span("row", rows), columns=self._span("column", columns)
+            ),
+            size=f"{len(rows)}×{len(columns)}",
+            pixels=len(rows) * len(columns),
+            step=down if down == across else say("by_axis", down=down, across=across),
         )
 
-    def _size(self, layer: int) -> list[int]:
-        return list(self._input_size) if layer < 0 else self._rows[layer]["grid"]
+    def _span(self, axis: str, positions: range) -> str:
+        first, last = positions[0], positions[-1]
+        if first == last:
+            return self.words(f"kit.{axis}", **{axis: first})
+        return self.words(f"{axis}s", first=first, last=last)
 
-    def _checked_layer(self, layer: int) -> int:
-        if not -1 <= layer < len(self._rows):
+
+def _grid(rows: Sequence[dict], layer: int) -> list[int]:
+    """The units along each axis of a row, or the input's pixels; ``rows`` as ``fixed`` has them."""
+    if layer < 0:
+        return rows[0]["in_shape"][2:]
+    return rows[layer].get("grid", rows[layer]["out_shape"][2:])
+
+
+def _checked_image(image: np.ndarray | str | None, size: Sequence[int]) -> str | None:
+    if image is None:
+        return None
+    if isinstance(image, str):
+        if not ADDRESS.fullmatch(image):
             raise ValueError(
-                f"layer={layer}: expected a row, 0 to {len(self._rows) - 1}, or -1 for the input"
+                f"image={image[:40]!r}...: expected data:image/png;base64,... (or jpeg, webp)"
             )
-        return layer
-
-    def _checked_unit(self, unit: list, layer: int) -> list[int]:
-        size = self._size(layer)
-        fits = len(unit) == 2 and all(
-            isinstance(index, int) and 0 <= index < count
-            for index, count in zip(unit, size, strict=False)
-        )
-        if not fits:
-            raise ValueError(
-                f"unit={unit}: expected [row, column] with row from 0 to {size[0] - 1} and column "
-                f"from 0 to {size[1] - 1}, the size of layer {layer}"
-            )
-        return unit
-
-    def _checked_image(self, image: np.ndarray | str | None) -> str | None:
-        if image is None:
-            return None
-        if isinstance(image, str):
-            if not ADDRESS.fullmatch(image):
-                raise ValueError(
-                    f"image={image[:40]!r}...: expected data:image/png;base64,... or "
-                    "data:image/jpeg;base64,..."
-                )
-            return image
-        pixels = np.asarray(image)
-        if pixels.shape[:2] != tuple(self._input_size):
-            raise ValueError(
-                f"image of shape {pixels.shape}: the layers were traced on {self._input_size}"
-            )
-        return png_address(pixels)
+        return image
+    pixels = np.asarray(image)
+    if pixels.shape[:2] != tuple(size):
+        raise ValueError(f"image of shape {pixels.shape}: the rows were traced on {tuple(size)}")
+    return png_address(pixels)
 
 
-def _frame(x: float, scale: float, rows: range, columns: range) -> str:
+def _box(x: float, scale: float, ranges: Sequence[range]) -> dict[str, float]:
     """The place of a rectangle over some rows and columns of a map that is drawn at ``x``."""
-    return (
-        f'x="{x + columns.start * scale:.1f}" y="{1 + rows.start * scale:.1f}" '
-        f'width="{len(columns) * scale:.1f}" height="{len(rows) * scale:.1f}"'
-    )
-
-
-def _checked_input_shape(layers: Sequence) -> tuple[int, ...]:
-    """(N, C, H, W) of the network's input."""
-    if not layers:
-        raise ValueError("layers is empty: expected the records of cnnlib.trace.trace")
-    input_shape = next(layer.in_shape for layer in layers if -1 in layer.inputs)
-    if len(input_shape) != 4:
-        raise ValueError(f"the network's input is {input_shape}: expected an image, (N, C, H, W)")
-    for layer in layers:
-        if len(layer.windows) != 2:
-            raise ValueError(f"{layer.name} has no windows: expected the rows of trace, no summary")
-    return tuple(input_shape)
-
-
-def _short(row: dict) -> dict:
-    """A row of ``rows_of`` without what the page can fill in; the module's ``expand`` undoes it."""
-    short = {
-        "name": row["name"],
-        "kind": row["kind"],
-        "inputs": row["inputs"],
-        "shape": row["shape"][1:],
-        "windows": _once([_short_reading(reading) for reading in row["windows"]]),
-        "field": _once(row["field"]),
+    rows, columns = ranges
+    return {
+        "x": x + columns.start * scale,
+        "y": 1 + rows.start * scale,
+        "width": len(columns) * scale,
+        "height": len(rows) * scale,
     }
-    if row["grid"] != row["shape"][2:]:
-        short["grid"] = row["grid"]
-    if not row["aligned"]:
-        short["aligned"] = False
-    return short
 
 
-def _short_reading(reading: dict | None) -> dict | None:
-    return reading and {key: value for key, value in reading.items() if value != _default(key)}
-
-
-def _default(key: str):
-    return [0, 0] if key == "padding" else DEFAULTS.get(key)
-
-
-def _once(pair: list) -> list:
-    return pair[:1] if pair and all(item == pair[0] for item in pair) else pair
-
-
-def _span(noun: str, positions: range) -> str:
-    first, last = positions[0], positions[-1]
-    return f"{noun} {first}" if first == last else f"{noun}s {first}–{last}"
+def _caption(text: str, box: Mapping[str, float], y: float) -> svg.Markup:
+    middle = box["x"] + box["width"] / 2
+    return svg.element("text", text, x=middle, y=y, fill="var(--cnn-ink)", font_size=14,
+                       text_anchor="middle")  # fmt: skip

@@ -1,12 +1,13 @@
 """A small net run forwards and back: pooling switches, and the ReLU's three ways to look back."""
 
-import html
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
-from traitlets import Dict, Enum, Int, List, TraitError, observe, validate
 
-from cnnlib.widgets.base import TeachingWidget
+from cnnlib.widgets import svg
+from cnnlib.widgets.settling import Settled, Settling, is_whole
+from cnnlib.widgets.widget import Choice, ChoiceError, TeachingWidget
 
 #: Pictures to start from, a digit a pixel.
 PICTURES = {
@@ -74,71 +75,59 @@ class Switches(TeachingWidget, stem="switches"):
     how many layers back the signal has come, None for all. The deconvnet starts with the unit's
     activation, the other two with 1, as :func:`cnnlib.inside.deconvnet` does.
 
-    All of these can be set and observed; what does not exist raises ``TraitError``.
+    All of these can be set and observed; what does not exist raises ``ChoiceError``.
     """
 
-    picture = List(List(Int())).tag(sync=True)
-    kernel = Enum(list(KERNELS), "level edge").tag(sync=True)
-    second = Enum(list(SECONDS), "left, not right").tag(sync=True)
-    pool = Enum(list(POOLS), "2×2, stride 2").tag(sync=True)
-    unpool = Enum(list(UNPOOLS), "switches").tag(sync=True)
-    method = Enum(list(METHODS), "deconvnet").tag(sync=True)
-    unit = List(Int(), [0, 0], minlen=2, maxlen=2).tag(sync=True)
-    step = Int().tag(sync=True)
-    constants = Dict(read_only=True).tag(sync=True)
+    picture = Choice()
+    kernel = Choice()
+    second = Choice()
+    pool = Choice()
+    unpool = Choice()
+    method = Choice()
+    unit = Choice()
+    step = Choice()
 
     def __init__(
         self,
         picture: str | Sequence[Sequence[int]] = "a ring",
         *,
+        unit: Sequence[int] | None = None,
         step: int | None = None,
-        **chosen,
+        language: str = "en",
+        hidden: Sequence[str] = (),
+        **chosen: str,
     ) -> None:
         if isinstance(picture, str) and picture not in PICTURES:
-            raise ValueError(f"picture={picture!r}: expected rows, or one of {list(PICTURES)}")
-        self.set_trait("constants", CONSTANTS)
-        rows = CONSTANTS["pictures"][picture] if isinstance(picture, str) else picture
-        unit = chosen.pop("unit", None)
-        super().__init__(picture=[list(row) for row in rows], **chosen)
-        top = self.maps()["values"][-1]
-        self.unit = (
-            [int(i) for i in np.unravel_index(top.argmax(), top.shape)] if unit is None else unit
+            raise ChoiceError(f"picture={picture!r}: expected rows, or one of {list(PICTURES)}")
+        rows = FIXED["pictures"][picture] if isinstance(picture, str) else picture
+        asked = {"unit": unit, "step": step}
+        chosen |= {name: value for name, value in asked.items() if value is not None}
+        super().__init__(
+            FIXED, FIRST, {"picture": rows, **chosen}, language=language, hidden=hidden
         )
-        self.step = self._last() if step is None else step
+        if unit is None:
+            top = self.maps()["values"][-1]
+            self.unit = np.unravel_index(top.argmax(), top.shape)
 
-    @validate("picture")
-    def _is_a_picture(self, proposal: dict) -> list[list[int]]:
-        rows = proposal["value"]
-        least, most = SIDES
-        sides = {len(rows), *map(len, rows)}
-        if len(set(map(len, rows))) != 1 or min(sides) < least or max(sides) > most:
-            raise TraitError(
-                f"picture with rows of {[len(row) for row in rows]} pixels: expected {least} to "
-                f"{most} rows of {least} to {most}"
-            )
-        for value in (value for row in rows for value in row):
-            if not 0 <= value <= BRIGHTEST:
-                raise TraitError(f"picture: {value}, expected whole numbers from 0 to {BRIGHTEST}")
-        return rows
-
-    @validate("unit", "step")
-    def _exists(self, proposal: dict) -> list[int] | int:
-        name, value = proposal["trait"].name, proposal["value"]
-        tops = self.maps()["values"][-1].shape if name == "unit" else (self._last() + 1,)
-        for number, bound in zip(value if name == "unit" else [value], tops, strict=True):
-            if not 0 <= number < bound:
-                raise TraitError(f"{name}={value}: expected 0 to {bound - 1}")
-        return value
-
-    @observe("picture", "second", "pool")
-    def _keep_inside(self, change: dict) -> None:
-        """Where the top has become smaller, the nearest unit; a step that exists."""
-        if change["old"] is not None and self.picture:
-            size = self.maps()["values"][-1].shape
-            unit = [min(index, bound - 1) for index, bound in zip(self.unit, size, strict=True)]
-            with self.hold_trait_notifications():
-                self.unit = unit
-                self.step = min(self.step, self._last())
+    @staticmethod
+    def settled(
+        changes: Mapping[str, Any], present: Mapping[str, Any], fixed: Mapping[str, Any]
+    ) -> Settled:
+        s = Settling(changes, present)
+        _settle_picture(s, fixed)
+        for name, table in TABLES.items():
+            s.one_of(name, list(fixed[table]))
+        size, stride = fixed["pools"][s.state["pool"]]
+        again = len(fixed["seconds"][s.state["second"]])
+        sides = len(s.state["picture"]), len(s.state["picture"][0])
+        s.place("unit", [(n - 2 - size) // stride + 1 - max(0, again - 1) for n in sides])
+        last, before = (
+            5 if second else 3 for second in (again, fixed["seconds"][present["second"]])
+        )
+        if not s.asks("step") and present["step"] == before:
+            s.take("step", last)
+        s.whole("step", 0, last)
+        return s.done()
 
     def _last(self) -> int:
         return 3 if self.second == "none" else 5
@@ -154,50 +143,68 @@ class Switches(TeachingWidget, stem="switches"):
         return run_back(self.maps(), self.unit, method or self.method, self.unpool)
 
     def text_alternative(self) -> str:
-        net = self.maps()
-        high, wide = net["values"][0].shape
-        more = f", a 2×2 convolution ({self.second}) and a ReLU" if self.second != "none" else ""
-        row, column = self.unit
+        net, say = self.maps(), self.words
+        rows, columns = net["values"][0].shape
         pixels = self.signals()[0]
-        words = (
-            f"A picture of {high} × {wide} pixels runs through a 3×3 convolution ({self.kernel}), "
-            f"a ReLU and a max pool ({self.pool}){more}. The unit at row {row}, column {column} of "
-            f"the top map has the value {_short(net['values'][-1][row, column])}. Sent back by "
-            f"{self.method}, pools sending it {UNPOOLS[self.unpool]}, its signal"
-        )
+        method = say(f"method.{self.method}")
+        names = {name: say(f"name.{getattr(self, name)}") for name in ("kernel", "pool", "second")}
+        words = [
+            say(
+                "alt.two" if self.second != "none" else "alt.one",
+                rows=rows,
+                columns=columns,
+                **names,
+            ),
+            say(
+                "alt.unit",
+                place=self._place(self.unit),
+                value=_short(net["values"][-1][tuple(self.unit)]),
+                way=say(f"still.unpool.{self.unpool}"),
+            ),
+        ]
         if not pixels.any():
-            return f"{words} reaches no pixel."
+            return " ".join([*words, say("alt.none", method=method)])
         found = np.unravel_index(np.abs(pixels).argmax(), pixels.shape)
-        return (
-            f"{words} reaches {np.count_nonzero(pixels)} pixels, most strongly row {found[0]}, "
-            f"column {found[1]}, with {_short(pixels[found])}."
+        reached = say(
+            "alt.reached",
+            method=method,
+            count=int(np.count_nonzero(pixels)),
+            place=self._place(found),
+            value=_short(pixels[found]),
         )
+        return " ".join([*words, reached])
 
     def still_picture(self) -> str:
-        net = self.maps()
-        names, winners = stage_names(len(net["values"])), net["winners"].reshape(-1, 2)
+        net, say = self.maps(), self.words
+        winners = net["winners"].reshape(-1, 2)
         parts, x, high = [], 0, len(net["values"][0]) * CELL
         for number, values in enumerate(net["values"]):
             marks = winners if number == 2 else [self.unit] if number == self._last() else []
-            parts.append(_grid(values, x, 18, names[number], marks))
+            parts.append(_grid(values, x, 18, say(f"still.stage.{number}"), marks))
             x += values.shape[1] * CELL + 14
         width, low = x, high + 44
         for number, method in enumerate(METHODS):
-            parts.append(
-                _grid(self.signals(method)[0], number * (9 * CELL + 14), low, f"back: {method}", [])
-            )
-        words = (
-            "Above: forwards; ringed, the winners of the pool's windows and the chosen unit. "
-            "Below: the unit's signal, sent back to the pixels by three rules, pools sending it "
-            f"{UNPOOLS[self.unpool]}."
-        )
-        return (
-            f'<svg viewBox="-2 0 {width} {low + high + 4}" width="{width}" '
-            f'xmlns="http://www.w3.org/2000/svg">{"".join(parts)}</svg><p>{html.escape(words)}</p>'
+            name = say("still.back", method=say(f"method.{method}"))
+            parts.append(_grid(self.signals(method)[0], number * (9 * CELL + 14), low, name, []))
+        way = say(f"still.unpool.{self.unpool}")
+        return svg.drawing(width, low + high + 4, *parts) + svg.paragraph(
+            say("still.words", way=way)
         )
 
+    def _place(self, place) -> str:
+        row, column = map(int, place)
+        return self.words("kit.at", row=row, column=column)
 
-CONSTANTS = {
+
+TABLES = {
+    "kernel": "kernels",
+    "second": "seconds",
+    "pool": "pools",
+    "unpool": "unpools",
+    "method": "methods",
+}
+
+FIXED = {
     "pictures": {
         name: [[int(digit) for digit in row] for row in rows.split()]
         for name, rows in PICTURES.items()
@@ -207,13 +214,36 @@ CONSTANTS = {
     "pools": POOLS,
     "unpools": UNPOOLS,
     "methods": METHODS,
+    "sides": list(SIDES),
     "brightest": BRIGHTEST,
 }
 
+FIRST = {
+    "picture": FIXED["pictures"]["a ring"],
+    "kernel": "level edge",
+    "second": "left, not right",
+    "pool": "2×2, stride 2",
+    "unpool": "switches",
+    "method": "deconvnet",
+    "unit": [0, 0],
+    "step": 5,
+}
 
-def stage_names(count: int) -> list[str]:
-    """What the 4 or 6 maps of the net are called."""
-    return ["picture", "convolution", "ReLU", "pool", "convolution 2", "ReLU 2"][:count]
+
+def _settle_picture(s: Settling, fixed: Mapping[str, Any]) -> None:
+    (least, most), brightest = fixed["sides"], fixed["brightest"]
+    rows = s.wanted("picture")
+    fits = (
+        isinstance(rows, list)
+        and least <= len(rows) <= most
+        and all(isinstance(row, list) and least <= len(row) <= most for row in rows)
+        and len({len(row) for row in rows}) == 1
+        and all(is_whole(value) and 0 <= value <= brightest for row in rows for value in row)
+    )
+    if fits:
+        s.take("picture", rows)
+    else:
+        s.refuse("picture", "picture.expected", least=least, most=most, brightest=brightest)
 
 
 def run_forward(picture, kernel, pool, second) -> dict:
@@ -287,25 +317,44 @@ def _short(value: float) -> str:
     return text.removeprefix("-") if text == "-0" else text.replace("-", "−")
 
 
-def _grid(values: np.ndarray, x: float, y: float, name: str, marks) -> str:
+def _grid(values: np.ndarray, x: float, y: float, name: str, marks) -> svg.Markup:
     """A map as numbers on tinted cells: orange above 0, blue below; some places ringed."""
     limit = np.abs(values).max() or 1
-    rows, columns = values.shape
-    parts = [f'<text x="{x}" y="{y - 5}" font-size="12" fill="currentColor">{name}</text>']
+    parts = [svg.element("text", name, x=x, y=y - 5, font_size=12, fill="currentColor")]
     for (row, column), value in np.ndenumerate(values):
         text = _short(value)
         left, top = x + column * CELL, y + row * CELL
-        colour = "#e08a2e" if value > 0 else "#4f94d8"
-        parts.append(
-            f'<rect x="{left}" y="{top}" width="{CELL}" height="{CELL}" fill="{colour}" '
-            f'fill-opacity="{0.65 * abs(value) / limit:.2f}" stroke="#8c959f" '
-            f'stroke-width="0.7"/><text x="{left + CELL / 2}" y="{top + 14}" '
-            f'font-size="{11 if len(text) < 3 else 8}" text-anchor="middle" '
-            f'fill="currentColor">{text}</text>'
+        tint = svg.element(
+            "rect",
+            x=left,
+            y=top,
+            width=CELL,
+            height=CELL,
+            fill="#e08a2e" if value > 0 else "#4f94d8",
+            fill_opacity=0.65 * abs(value) / limit,
+            stroke="#8c959f",
+            stroke_width=0.7,
         )
+        number = svg.element(
+            "text",
+            text,
+            x=left + CELL / 2,
+            y=top + 14,
+            font_size=11 if len(text) < 3 else 8,
+            text_anchor="middle",
+            fill="currentColor",
+        )
+        parts += [tint, number]
     for row, column in marks:
         parts.append(
-            f'<circle cx="{x + (column + 0.5) * CELL}" cy="{y + (row + 0.5) * CELL}" '
-            f'r="{CELL / 2 - 1}" fill="none" stroke="#05695a" stroke-width="2"/>'
+            svg.element(
+                "circle",
+                cx=x + (column + 0.5) * CELL,
+                cy=y + (row + 0.5) * CELL,
+                r=CELL / 2 - 1,
+                fill="none",
+                stroke="#05695a",
+                stroke_width=2,
+            )
         )
-    return "".join(parts)
+    return svg.join(parts)

@@ -1,33 +1,21 @@
 """Inside a trained network: what a channel found in a photograph, and what it answers to most."""
 
-import html
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from PIL import Image
-from traitlets import Dict, Int, List, TraitError, Unicode, observe, validate
 
-from cnnlib.widgets.base import (
-    TeachingWidget,
-    photo_address,
-    png_address,
-    rows_of,
-    seen_in_image,
-)
-from cnnlib.widgets.maps import (
-    FOLLOWED,
-    checked_images,
-    checked_maps,
-    outline,
-    palette,
-    palettes,
-    picture,
-    quantised,
-    span_in_words,
-    value_of,
-)
+from cnnlib.rows import LayerTrace, check_rows, seen_by
+from cnnlib.widgets import svg
+from cnnlib.widgets.maps import checked_images, checked_maps, draw_maps, draw_window
+from cnnlib.widgets.pictures import photo_address, png_address
+from cnnlib.widgets.pixels import PALETTES, Scale
+from cnnlib.widgets.settling import Settled, Settling, is_whole, same
+from cnnlib.widgets.widget import Choice, TeachingWidget
+from cnnlib.widgets.words import listed, span
 
 GREY = 128  # between the patches of a sheet, and 0 in a projection
 
@@ -36,14 +24,14 @@ GREY = 128  # between the patches of a sheet, and 0 in a projection
 class UnitLayer:
     """What there is to see of one layer.
 
-    ``row``: its number among the records of :func:`cnnlib.trace.trace`. ``maps``: what it put out
+    ``row``: its number among the rows of :func:`cnnlib.trace.trace`. ``maps``: what it put out
     for each photograph, numbers of shape (photographs, C, H, W), or (photographs, C) in a layer
     without places.
 
     ``found``: the channels to show, and for each its strongest patches, strongest first, as
     ``cnnlib.inside.top_patches`` gives them: records with ``activation``, ``name`` (the picture's),
     ``patch``, uint8 (h, w, 3), and ``projection``, numbers of shape (h, w, 3), 0 where nothing
-    matters. ``name``: what to call the layer, else the record's name.
+    matters. ``name``: what to call the layer, else the row's name.
     """
 
     row: int
@@ -52,18 +40,18 @@ class UnitLayer:
     name: str | None = None
 
 
-class TrainedUnits(TeachingWidget, stem="trained_units"):
+class TrainedUnits(TeachingWidget, stem="trained_units", shared=("maps",)):
     """Choose photograph, layer and channel: the map, what the unit saw, the strongest patches.
 
     What it teaches: the deeper a channel, the larger and the more particular what it answers to.
     Its map says where it answered, its strongest patches what to, and their projections what in
     the patch it was.
 
-    ``network``: its name. ``layers``: the records of :func:`cnnlib.trace.trace`, all of them, for
-    windows are followed through them. ``photographs``: as the network saw them, uint8 of shape
-    (photographs, H, W, 3), of the size that ``layers`` was traced with; ``titles``: a few words
-    for each. ``shown``: a :class:`UnitLayer` for each layer to choose from. ``searched``: which
-    pictures the patches come from, as "42 photographs".
+    ``network``: its name. ``rows``: those of :func:`cnnlib.trace.trace`, all of them, for windows
+    are followed through them. ``photographs``: as the network saw them, uint8 of shape
+    (photographs, H, W, 3), of the size that was traced; ``titles``: a few words for each.
+    ``shown``: a :class:`UnitLayer` for each layer to choose from. ``searched``: which pictures the
+    patches come from, as "42 photographs".
 
     A channel's values are stored as bytes, on one scale for all photographs: from 0 to its largest
     or, in a layer where some are negative, from minus to plus its largest magnitude. A layer's maps
@@ -73,37 +61,32 @@ class TrainedUnits(TeachingWidget, stem="trained_units"):
 
     What the reader chooses can be set and observed: ``photograph``, ``layer`` (a row number),
     ``channel`` (its number in the layer) and ``unit``: [row, column], or [] for the unit that
-    answers most.
+    answers most. Another layer begins with the channel at the same place of its list; another layer
+    or photograph begins with the unit that answers most.
 
-    Raises ``ValueError`` where arrays and records do not fit together.
+    Raises ``ValueError`` where arrays and rows do not fit together.
     """
 
-    network = Unicode().tag(sync=True)
-    rows = List().tag(sync=True)
-    layers = List().tag(sync=True)
-    photographs = List(Unicode()).tag(sync=True)
-    titles = List(Unicode()).tag(sync=True)
-    searched = Unicode().tag(sync=True)
-    palettes = Dict().tag(sync=True)
-
-    photograph = Int(0).tag(sync=True)
-    layer = Int().tag(sync=True)
-    channel = Int().tag(sync=True)
-    unit = List(Int(), maxlen=2).tag(sync=True)
+    photograph = Choice()
+    layer = Choice()
+    channel = Choice()
+    unit = Choice()
 
     def __init__(
         self,
         network: str,
-        layers: Sequence,
+        rows: Sequence[LayerTrace],
         photographs: np.ndarray,
         titles: Sequence[str],
         shown: Sequence[UnitLayer],
         *,
         searched: str,
         side: int = 72,
-        **chosen,
+        language: str = "en",
+        hidden: Sequence[str] = (),
+        **chosen: int | Sequence[int],
     ) -> None:
-        rows = rows_of(layers)
+        check_rows(rows)
         pixels = checked_images(photographs, rows)
         if len(titles) != len(pixels):
             raise ValueError(f"titles: {len(titles)} for {len(pixels)} images, expected one each")
@@ -114,113 +97,106 @@ class TrainedUnits(TeachingWidget, stem="trained_units"):
         numbers = [layer.row for layer in shown]
         if numbers != sorted(set(numbers)):
             raise ValueError(f"shown: rows {numbers}, expected each once, in the network's order")
-        self._levels = {}
+        self._rows, self._size, self._levels = tuple(rows), pixels.shape[1:3], {}
         entries = []
         for layer in shown:
-            levels, entry = _entry(layer, rows, len(pixels), side)
-            self._levels[layer.row] = levels
+            self._levels[layer.row], entry = _entry(layer, rows, len(pixels), side)
             entries.append(entry)
-        start = {"layer": entries[0]["row"], **chosen}
-        if "channel" not in start:
-            channels = [entry["channels"] for entry in entries if entry["row"] == start["layer"]]
-            start["channel"] = channels[0][0] if channels else 0
         super().__init__(
-            network=network,
-            rows=[{name: row[name] for name in FOLLOWED} for row in rows],
-            layers=entries,
-            photographs=[photo_address(image) for image in pixels],
-            titles=[str(title) for title in titles],
-            searched=searched,
-            palettes=palettes(),
-            **start,
+            {
+                "network": network,
+                "rows": [row.to_json() for row in rows],
+                "layers": entries,
+                "photographs": [photo_address(image) for image in pixels],
+                "titles": [str(title) for title in titles],
+                "searched": searched,
+                "palettes": PALETTES,
+            },
+            {
+                "photograph": 0,
+                "layer": entries[0]["row"],
+                "channel": entries[0]["channels"][0],
+                "unit": [],
+            },
+            chosen,
+            language=language,
+            hidden=hidden,
         )
 
-    @validate("photograph", "layer", "channel", "unit")
-    def _exists(self, proposal: dict) -> int | list[int]:
-        name, value = proposal["trait"].name, proposal["value"]
-        rows = [entry["row"] for entry in self.layers]
-        layer = value if name == "layer" else self.layer
-        if layer not in rows:
-            raise TraitError(f"layer={layer}: expected one of the shown rows {rows}")
-        entry = self._shown()
-        if name == "channel" and value not in entry["channels"]:
-            raise TraitError(f"channel={value}: expected one of {entry['channels']}")
-        if name == "photograph" and not 0 <= value < len(self.titles):
-            raise TraitError(f"photograph={value}: expected 0 to {len(self.titles) - 1}")
-        if name == "unit" and value:
-            size = entry["shape"][1:]
-            if len(value) != 2 or not all(0 <= i < n for i, n in zip(value, size, strict=True)):
-                raise TraitError(
-                    f"unit={value}: expected [] or [row, column] in {size[0]}x{size[1]}"
-                )
-        return value
-
-    @observe("layer")
-    def _keep_inside(self, change: dict) -> None:
-        """In another layer the channel at the same place of its list, and its strongest unit."""
-        entry = self._shown()
-        if self.channel not in entry["channels"]:
-            before = [e["channels"] for e in self.layers if e["row"] == change["old"]]
-            place = before[0].index(self.channel) if before and self.channel in before[0] else 0
-            self.channel = entry["channels"][min(place, len(entry["channels"]) - 1)]
-        size = entry["shape"][1:]
-        if self.unit and not all(i < n for i, n in zip(self.unit, size, strict=True)):
-            self.unit = []
+    @staticmethod
+    def settled(
+        changes: Mapping[str, Any], present: Mapping[str, Any], fixed: Mapping[str, Any]
+    ) -> Settled:
+        s = Settling(changes, present)
+        entries = {entry["row"]: entry for entry in fixed["layers"]}
+        photograph = s.whole("photograph", 0, len(fixed["titles"]) - 1)
+        layer = s.one_of("layer", list(entries))
+        channels, size = entries[layer]["channels"], entries[layer]["shape"][1:]
+        if layer != present["layer"]:
+            place = entries[present["layer"]]["channels"].index(present["channel"])
+            s.take("channel", channels[min(place, len(channels) - 1)])
+        s.one_of("channel", channels)
+        another = layer != present["layer"] or photograph != present["photograph"]
+        unit = [] if another and not s.asks("unit") else s.wanted("unit")
+        if isinstance(unit, list) and len(unit) == 2 and all(is_whole(index) for index in unit):
+            s.place("unit", size)
+        else:
+            s.take("unit", [])
+            if not same(unit, []):
+                s.refuse("unit", "unit.expected", sizes=" × ".join(map(str, size)))
+        return s.done()
 
     def text_alternative(self) -> str:
-        entry, place = self._shown(), self._place()
+        entry, place, say = self._shown(), self._place(), self.words
         row, column = self._unit()
-        rows, columns = seen_in_image(self.rows, self.layer, (row, column))
-        where = f", row {row}, column {column}" if entry["shape"][1:] != [1, 1] else ""
+        rows, columns = seen_by(self._rows, self.layer, (row, column))[-1]
         sources = list(dict.fromkeys(source for _, source in entry["patches"][place]["from"]))
-        return (
-            f"Inside {self.network}: {entry['name']}, channel {self.channel}{where}, for the "
-            f"photograph “{self.titles[self.photograph]}”. The unit has the value "
-            f"{self._value():.3g} and saw {span_in_words(rows, 'row')} and "
-            f"{span_in_words(columns, 'column')} of the photograph. The channel’s strongest "
-            f"patches in {self.searched} come from {_listed(sources)}."
+        return " ".join(
+            [
+                say(
+                    "alt.vector" if entry["shape"][1:] == [1, 1] else "alt.map",
+                    network=self.fixed["network"],
+                    name=entry["name"],
+                    channel=self.channel,
+                    place=say("kit.at", row=row, column=column),
+                    title=self.fixed["titles"][self.photograph],
+                ),
+                say(
+                    "alt.unit",
+                    value=self._value(),
+                    rows=span(say, "row", rows),
+                    columns=span(say, "column", columns),
+                ),
+                say(
+                    "alt.patches",
+                    searched=self.fixed["searched"],
+                    sources=listed(say, sources),
+                ),
+            ]
         )
 
     def still_picture(self) -> str:
-        entry, place = self._shown(), self._place()
-        rows, columns = seen_in_image(self.rows, self.layer, self._unit())
+        entry, place, say = self._shown(), self._place(), self.words
+        seen = seen_by(self._rows, self.layer, self._unit())[-1]
+        left, low = draw_window(self.fixed["photographs"][self.photograph], self._size, seen)
         levels = self._levels[self.layer][self.photograph]
-        count, high, wide = levels.shape
-        height, width = self._size()
-        scale = 200 / max(height, width)
-        drawn = _linked(self.photographs[self.photograph], 2, 2, width * scale, height * scale)
-        drawn += outline(
-            2 + columns.start * scale,
-            2 + rows.start * scale,
-            len(columns) * scale,
-            len(rows) * scale,
+        right, lower = draw_maps(levels, entry["signed"], place, self._unit())
+        top = 10 + max(low, lower)
+        sheet = svg.image(entry["patches"][place]["sheet"], 2, top, 440, 220)
+        words = say(
+            "still",
+            network=self.fixed["network"],
+            name=entry["name"],
+            title=self.fixed["titles"][self.photograph],
+            channels=listed(say, list(map(str, entry["channels"]))),
+            channel=self.channel,
+            searched=self.fixed["searched"],
         )
-        colours = palette(entry["signed"])
-        across = math.ceil(math.sqrt(2 * count))
-        step = min(418 / across, 200)
-        size = 0.92 * step / max(high, wide)
-        for number, level in enumerate(levels):
-            x, y = 220 + number % across * step, 2 + number // across * step
-            drawn += picture(colours[level], x, y, wide * size, high * size)
-            if number == place:
-                row, column = self._unit()
-                drawn += outline(x + column * size, y + row * size, size, size)
-        top = 12 + max(height * scale, math.ceil(count / across) * step)
-        drawn += _linked(entry["patches"][place]["sheet"], 2, top, 440, 220)
-        caption = (
-            f"{self.network}, {entry['name']}. Above: “{self.titles[self.photograph]}” and the "
-            f"maps of channels {_listed(map(str, entry['channels']))}. Outlined: a unit of channel "
-            f"{self.channel}, and what it saw. Below: the patches of {self.searched} that the "
-            "channel answers to most, left, and what of them it answers to, projected to pixels."
-        )
-        return (
-            f'<svg viewBox="0 0 640 {top + 224:.0f}" width="640" '
-            f'xmlns="http://www.w3.org/2000/svg">{drawn}</svg><p>{html.escape(caption)}</p>'
-        )
+        return svg.drawing(640, top + 224, left, right, sheet) + svg.paragraph(words)
 
     def _shown(self) -> dict:
-        """The chosen layer's entry in ``layers``."""
-        return next(entry for entry in self.layers if entry["row"] == self.layer)
+        """The chosen layer's entry among the ``layers`` of ``fixed``."""
+        return next(entry for entry in self.fixed["layers"] if entry["row"] == self.layer)
 
     def _place(self) -> int:
         """Where the chosen channel stands among the shown ones."""
@@ -230,20 +206,20 @@ class TrainedUnits(TeachingWidget, stem="trained_units"):
         """The chosen unit, or the strongest."""
         return self.unit or self._shown()["strongest"][self.photograph][self._place()]
 
-    def _value(self) -> float:
+    def _value(self) -> str:
         """The chosen unit's value, as exact as its byte holds it."""
-        entry, place = self._shown(), self._place()
-        level = int(self._levels[self.layer][self.photograph, place, *self._unit()])
-        return value_of(level, entry["limits"][place], entry["signed"])
-
-    def _size(self) -> list[int]:
-        return self.rows[0]["in_sizes"][0]
+        place = self._place()
+        scale = Scale(**self._shown()["scales"][place])
+        level = self._levels[self.layer][self.photograph, place, *self._unit()]
+        return scale.write(float(scale.values(level)))
 
 
-def _entry(layer: UnitLayer, rows: list[dict], count: int, side: int) -> tuple[np.ndarray, dict]:
+def _entry(
+    layer: UnitLayer, rows: Sequence[LayerTrace], count: int, side: int
+) -> tuple[np.ndarray, dict]:
     """A layer's levels, (photographs, K, H, W) uint8, and what the page gets of it."""
     values = checked_maps(layer.maps, layer.row, rows, count)
-    name = layer.name or rows[layer.row]["name"]
+    name = layer.name or rows[layer.row].name
     channels = list(layer.found)
     if not channels:
         raise ValueError(f"found of {name}: expected one channel or more, found none")
@@ -255,8 +231,9 @@ def _entry(layer: UnitLayer, rows: list[dict], count: int, side: int) -> tuple[n
     across = _across(max(map(len, layer.found.values())))
     of, signed = values.shape[1], bool(values.min() < 0)
     values = values[:, channels]
-    limits = np.abs(values).max(axis=(0, 2, 3)).astype(np.float64)
-    levels = quantised(values, limits[:, None, None], signed)
+    limits = np.abs(values).max(axis=(0, 2, 3)).astype(np.float64).tolist()
+    scales = [Scale(-limit if signed else 0.0, limit, signed) for limit in limits]
+    levels = np.stack([s.levels(values[:, i]) for i, s in enumerate(scales)], axis=1)
     flat = values.reshape(*values.shape[:2], -1).argmax(axis=2)
     return levels, {
         "row": layer.row,
@@ -265,7 +242,7 @@ def _entry(layer: UnitLayer, rows: list[dict], count: int, side: int) -> tuple[n
         "of": of,
         "shape": list(values.shape[1:]),
         "signed": signed,
-        "limits": limits.tolist(),
+        "scales": [scale._asdict() for scale in scales],
         "sheets": [png_address(level.reshape(-1, level.shape[2])) for level in levels],
         "strongest": np.stack(np.unravel_index(flat, values.shape[2:]), axis=-1).tolist(),
         "across": across,
@@ -329,15 +306,3 @@ def _fitted(pixels: np.ndarray, side: int, around: float) -> np.ndarray:
 def _across(count: int) -> int:
     """Patches in a row of a sheet."""
     return math.ceil(math.sqrt(count))
-
-
-def _linked(address: str, x: float, y: float, width: float, height: float) -> str:
-    return (
-        f'<image x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" '
-        f'preserveAspectRatio="none" href="{address}"/>'
-    )
-
-
-def _listed(words) -> str:
-    words = list(words)
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
