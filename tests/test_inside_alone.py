@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cnnlib.inside import OcclusionMap, occlusion_map
-from cnnlib.inside.alone import apart, check_alone, check_takes_one_image
+from cnnlib.inside.alone import check_alone, check_takes_one_image, measure_gap
 
 torch.manual_seed(1)
 IMAGE = torch.randn(1, 3, 20, 16)
@@ -233,20 +233,20 @@ def test_company_stays_in_the_pictures_range():
 
 def test_how_far_two_answers_are_apart():
     numbers = torch.tensor([[1.0, -100.0, 0.0]])
-    assert apart([numbers], [numbers]) == 0
-    assert apart([numbers + 0.02], [numbers]) == pytest.approx(2, rel=1e-3)  # 1e-4 of 100
-    assert apart([numbers + 0.02], [numbers], [10 * numbers]) == pytest.approx(0.2, rel=1e-3)
+    assert measure_gap([numbers], [numbers]) == 0
+    assert measure_gap([numbers + 0.02], [numbers]) == pytest.approx(2, rel=1e-3)  # 1e-4 of 100
+    assert measure_gap([numbers + 0.02], [numbers], [10 * numbers]) == pytest.approx(0.2, rel=1e-3)
     double = numbers.double()
-    assert apart([double + 2e-7], [double]) == pytest.approx(2, rel=1e-3)
+    assert measure_gap([double + 2e-7], [double]) == pytest.approx(2, rel=1e-3)
     strange = torch.tensor([[torch.inf, -torch.inf, torch.nan, 1.0]])
-    assert apart([strange], [strange]) == 0
+    assert measure_gap([strange], [strange]) == 0
     for changed in ([torch.inf] * 4, [torch.inf, -torch.inf, 1.0, 1.0], [torch.nan] * 4):
-        assert apart([torch.tensor([changed])], [strange]) == torch.inf
-    assert apart([numbers], [numbers[:, :2]]) == torch.inf
-    assert apart([torch.zeros(2)], [torch.zeros(2)]) == 0
-    assert apart([torch.full((2,), 1e-9)], [torch.zeros(2)]) > 1
-    assert apart([torch.tensor([3])], [torch.tensor([4])]) > 1
-    assert apart([torch.zeros(0)], [torch.zeros(0)]) == 0
+        assert measure_gap([torch.tensor([changed])], [strange]) == torch.inf
+    assert measure_gap([numbers], [numbers[:, :2]]) == torch.inf
+    assert measure_gap([torch.zeros(2)], [torch.zeros(2)]) == 0
+    assert measure_gap([torch.full((2,), 1e-9)], [torch.zeros(2)]) > 1
+    assert measure_gap([torch.tensor([3])], [torch.tensor([4])]) > 1
+    assert measure_gap([torch.zeros(0)], [torch.zeros(0)]) == 0
 
 
 def test_networks_of_more_than_one_input_are_named():

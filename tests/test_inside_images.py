@@ -9,14 +9,14 @@ from torch import nn
 
 from cnnlib.inside import (
     attribute,
-    blurred,
+    blur_image,
     deconvnet,
     deletion_curve,
-    feature_distances,
     insertion_curve,
+    measure_distances,
     occlusion_map,
     randomised_from_top,
-    transformed,
+    transform_image,
 )
 
 NETWORK = nn.Sequential(nn.Conv2d(2, 3, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
@@ -24,14 +24,14 @@ MAP = torch.ones(1, 2, 6, 5)
 
 LOOKS = {
     "attribute": lambda image: attribute(NETWORK, image, 0),
-    "blurred": lambda image: blurred(image, 1.0),
+    "blur_image": lambda image: blur_image(image, 1.0),
     "deconvnet": lambda image: deconvnet(NETWORK, image, "1"),
     "deletion_curve": lambda image: deletion_curve(NETWORK, image, 0, MAP),
-    "feature_distances": lambda image: feature_distances(NETWORK, image, ["0"], "scale", [1.1]),
+    "measure_distances": lambda image: measure_distances(NETWORK, image, ["0"], "scale", [1.1]),
     "insertion_curve": lambda image: insertion_curve(NETWORK, image, 0, MAP),
     "occlusion_map": lambda image: occlusion_map(NETWORK, image, 0, size=2, stride=2),
     "randomised_from_top": lambda image: list(randomised_from_top(NETWORK, image)),
-    "transformed": lambda image: transformed(image, "scale", 1.1),
+    "transform_image": lambda image: transform_image(image, "scale", 1.1),
 }
 
 
@@ -72,8 +72,8 @@ def test_numbers_of_outputs_count_from_0_and_may_come_from_numpy(look):
 SIZED = {
     "attribute": lambda net, image: attribute(net, image, 1),
     "deconvnet": lambda net, image: deconvnet(net, image, "1", 1),
-    "feature_distances": lambda net, image: (
-        feature_distances(net, image, ["0"], "translation", [1]).distances
+    "measure_distances": lambda net, image: (
+        measure_distances(net, image, ["0"], "translation", [1]).distances
     ),
 }
 

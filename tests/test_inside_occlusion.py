@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cnnlib.geometry import Window, output_range, output_size
-from cnnlib.inside import occlusion, occlusion_map, patches
+from cnnlib.inside import incremental, occlusion, occlusion_map, patches
 from cnnlib.layers.local_response_norm import LocalResponseNorm
 from cnnlib.models import NETWORKS
 
@@ -333,7 +333,7 @@ def test_crowded_blocks_are_halved(monkeypatch):
     options = {"size": 4, "stride": 1, "method": "patches"}
     expected = occlusion_map(network, image, 0, **options)
     for room in (10_000, 30):  # for a few places, and for less than two
-        monkeypatch.setattr(patches, "ROOM", room)
+        monkeypatch.setattr(incremental, "ROOM", room)
         found = occlusion_map(network, image, 0, **options)
         assert same(found.scores, expected.scores)
         assert found.method == ("patches" if room > 30 else "both")
@@ -357,7 +357,7 @@ def test_reached_is_the_projective_field(size):
         units = output_size(size, window)
         for length in range(1, size + 1):
             starts = range(size - length + 1)
-            found, count = patches.reached(window, size, starts, length)
+            found, count = patches.find_reached(window, size, starts, length)
             assert min(found) >= 0 and max(found) + count <= units
             for start, first in zip(starts, found, strict=True):
                 exact = output_range([window], size, range(start, start + length))
@@ -415,7 +415,7 @@ class Two(nn.Module):
         (Pair(), r"occlusion_map: Pair.forward takes \(first, second\)"),
         (Keyword(), r"occlusion_map: Keyword.forward takes \(\*, image\)"),
         (Two(), "the network gives no tensor"),
-        (torch.jit.script(nn.Conv2d(3, 2, 3)), "occlusion_map: .* scripted"),
+        (torch.jit.script(nn.ReLU()), "occlusion_map: .* scripted"),
         (nn.Conv2d, "occlusion_map: Conv2d is a class"),
     ],
 )

@@ -10,8 +10,9 @@ from torch.nn import functional as F
 from torch.nn.modules import module as every_module
 
 from cnnlib.inside import OcclusionMap, occlusion_map
+from cnnlib.inside.incremental import Record
 from cnnlib.inside.patch_rules import RULES
-from cnnlib.inside.patches import Record, plain
+from cnnlib.inside.patches import make_plain
 from cnnlib.models import SMALL
 from cnnlib.weights import load_weights
 
@@ -319,7 +320,7 @@ def test_one_place_is_not_taken_for_the_unoccluded_picture(name):
         for corner in ((0, 0), (30, 5)):
             top, left = corner
             crop = covered[..., top : top + 8, left : left + 9]
-            found = plain(record.run(network, crop, [top], [left]))
+            found = make_plain(record.run(network, crop, [top], [left]))
         assert torch.allclose(found, network(covered), rtol=1e-5, atol=1e-6)
 
 

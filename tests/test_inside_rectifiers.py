@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint, checkpoint_sequential
 
 from cnnlib.inside import attribute, deconvnet
-from cnnlib.inside.pointwise import LADDER, cap_of, is_linear, kinks, on_ladder
+from cnnlib.inside.pointwise import LADDER, find_cap, find_kinks, is_linear, run_on_ladder
 from cnnlib.models import SMALL
 from cnnlib.weights import WEIGHTS, load_weights
 
@@ -408,7 +408,7 @@ def test_three_rules_on_every_shipped_network(key):
     ],
 )
 def test_a_rectifier_is_known_by_its_values(function, cap):
-    assert cap_of(on_ladder(function, LADDER)) == cap
+    assert find_cap(run_on_ladder(function, LADDER)) == cap
 
 
 @pytest.mark.parametrize(
@@ -428,7 +428,7 @@ def test_a_rectifier_is_known_by_its_values(function, cap):
     ],
 )
 def test_kinks_are_where_the_slope_jumps(function, places):
-    found = kinks(on_ladder(function, LADDER))
+    found = find_kinks(run_on_ladder(function, LADDER))
     near = {place for place in places for first, last in found if first <= place <= last}
     assert near == places and bool(found) == bool(places)
 
@@ -447,9 +447,9 @@ def test_kinks_are_where_the_slope_jumps(function, places):
     ],
 )
 def test_what_mixes_places_is_no_function_of_one_number(function):
-    assert on_ladder(function, LADDER) is None
+    assert run_on_ladder(function, LADDER) is None
 
 
 def test_a_line_is_linear_and_nothing_else():
-    assert is_linear(on_ladder(lambda x: 3 * x - 2, LADDER))
-    assert not is_linear(on_ladder(lambda x: F.leaky_relu(x, 0.99), LADDER))
+    assert is_linear(run_on_ladder(lambda x: 3 * x - 2, LADDER))
+    assert not is_linear(run_on_ladder(lambda x: F.leaky_relu(x, 0.99), LADDER))

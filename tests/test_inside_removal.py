@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cnnlib.inside.removal import ORDERS, blurred, deletion_curve, insertion_curve
+from cnnlib.inside.removal import ORDERS, blur_image, deletion_curve, insertion_curve
 
 
 def network() -> nn.Sequential:
@@ -150,14 +150,14 @@ def test_the_module_is_left_as_it_was():
 def test_blurred():
     point = torch.zeros(1, 1, 21, 25)
     point[..., 10, 12] = 1.0
-    found = blurred(point, 1.5)
+    found = blur_image(point, 1.5)
     assert found.sum().item() == pytest.approx(1, abs=1e-5)
     assert (found[..., 10, 13] / found[..., 10, 12]).item() == pytest.approx(
         math.exp(-1 / (2 * 1.5**2))
     )
     assert torch.allclose(found[0, 0, 10, 8:17], found[0, 0, 6:15, 12])  # round
     even = torch.tensor([2.0, -1.0]).view(1, 2, 1, 1).expand(1, 2, 5, 4)
-    assert torch.allclose(blurred(even, 3.0), even, atol=1e-6)
+    assert torch.allclose(blur_image(even, 3.0), even, atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -185,7 +185,7 @@ def test_wrong_arguments_are_named(change, message):
 @pytest.mark.parametrize("image, sigma", [(IMAGE[0], 1.0), (IMAGE, 0.0), (IMAGE, -1)])
 def test_wrong_blur_is_named(image, sigma):
     with pytest.raises(ValueError, match="sigma=|image="):
-        blurred(image, sigma)
+        blur_image(image, sigma)
 
 
 class Pair(nn.Module):

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cnnlib.inside.deconvnet import deconvnet
-from cnnlib.inside.saliency import LAYER_METHODS, METHODS, attribute, completeness_gap
+from cnnlib.inside.saliency import LAYER_METHODS, METHODS, attribute, measure_completeness_gap
 from cnnlib.weights import load_weights
 
 
@@ -86,11 +86,13 @@ def test_integrated_gradients_begin_at_the_baseline_and_add_up_but_for_the_gap(b
         change = (net(IMAGE) - net(start))[[0, 1], [2, 1]]
     arguments = net, IMAGE, [2, 1]
     found = attribute(*arguments, "integrated_gradients", baseline=baseline, steps=40)
-    gap = completeness_gap(*arguments, found, baseline=baseline)
+    gap = measure_completeness_gap(*arguments, found, baseline=baseline)
     assert torch.allclose(gap, found.sum((1, 2, 3)) - change, atol=1e-6)
     assert gap.abs().max() < 0.02 * found.abs().sum((1, 2, 3)).max()
     rough = attribute(*arguments, "integrated_gradients", baseline=baseline, steps=1)
-    assert completeness_gap(*arguments, rough, baseline=baseline).abs().max() > gap.abs().max()
+    assert (
+        measure_completeness_gap(*arguments, rough, baseline=baseline).abs().max() > gap.abs().max()
+    )
 
 
 def test_integrated_gradients_are_captums():

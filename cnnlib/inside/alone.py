@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from cnnlib.inside.patches import NUMBERS, operation
+from cnnlib.calls import NUMBERS, own_name
 
 #: How far an answer may be from the same picture's answer alone, as a share of the largest number
 #: in it. Other batch sizes round differently, the more so in short numbers.
@@ -71,8 +71,8 @@ def check_alone(ask: Ask, image: Tensor, fill: Tensor | None = None) -> Alone:
     picture another answer each time. Also where it takes one picture and no two.
     """
     watch = _NumbersWatch()
-    alone, drew = _watching_dice(ask, image, watch)
-    if drew and _watching_dice(ask, image, watch)[1]:  # a layer made in the first run draws once
+    alone, drew = _watch_dice(ask, image, watch)
+    if drew and _watch_dice(ask, image, watch).drew:  # a layer made in the first run draws once
         raise ValueError(
             "the network draws random numbers (dropout or noise that stays active): expected one "
             "whose answer does not depend on chance"
@@ -91,10 +91,10 @@ def check_alone(ask: Ask, image: Tensor, fill: Tensor | None = None) -> Alone:
         beside = torch.full_like(image, company.item())
         start = time.perf_counter()
         found = _in_company(ask, torch.cat([beside, picture] if place else [picture, beside]))
-        off = apart([answer[place : place + 1] for answer in found], right)
+        off = measure_gap([answer[place : place + 1] for answer in found], right)
         seconds.append((time.perf_counter() - start) / 2)
         if off > 1:
-            if apart(ask(picture.clone()), right) > 1:
+            if measure_gap(ask(picture.clone()), right) > 1:
                 raise ValueError(
                     "the network gives the same picture another answer the second time: expected "
                     "the same one, whatever ran before"
@@ -123,7 +123,7 @@ def dependent() -> ValueError:
     )
 
 
-def apart(
+def measure_gap(
     found: Sequence[Tensor], right: Sequence[Tensor], more: Sequence[Tensor] | None = None
 ) -> float:
     """The largest difference of two answers, as a multiple of what rounding may do.
@@ -160,18 +160,22 @@ class _NumbersWatch(TorchFunctionMode):
     def __torch_function__(
         self, func: Callable, types: Any, args: tuple = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        self.taken = self.taken or operation(func) in NUMBERS
+        self.taken = self.taken or own_name(func) in NUMBERS
         return func(*args, **(kwargs or {}))
 
 
-def _watching_dice(
-    ask: Ask, image: Tensor, watch: TorchFunctionMode
-) -> tuple[Sequence[Tensor], bool]:
-    """The answers for ``image``, and whether random numbers were drawn for them."""
+class _Watched(NamedTuple):
+    """Answers, and whether random numbers were drawn for them."""
+
+    answers: Sequence[Tensor]
+    drew: bool
+
+
+def _watch_dice(ask: Ask, image: Tensor, watch: TorchFunctionMode) -> _Watched:
     before = _dice()
     with watch:
         answers = ask(image.clone())
-    return answers, not _same(before, _dice())
+    return _Watched(answers, not _same(before, _dice()))
 
 
 def _dice() -> list[Any]:

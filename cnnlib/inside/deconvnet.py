@@ -42,11 +42,11 @@ from torch.autograd.graph import _engine_run_backward
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
+from cnnlib.calls import Call, pool_windows
 from cnnlib.geometry import whole_number
-from cnnlib.inside.images import check_image, several
-from cnnlib.inside.layers import differentiable, run_to
-from cnnlib.inside.rectifiers import RectifierWatch, unchanged, way_back
-from cnnlib.trace.call import plain_name
+from cnnlib.inside.images import check_image, is_sequence
+from cnnlib.inside.layers import make_differentiable, run_to
+from cnnlib.inside.rectifiers import RectifierWatch, mark_unchanged, walk_back
 
 #: What a ReLU sends back: of the signal from above, and where its own input was let through.
 RELU_RULES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
@@ -102,7 +102,7 @@ def deconvnet(
         found[chosen] = activations[chosen].clamp(min=0) if rule == "deconvnet" else 1.0
         return found
 
-    with differentiable(module, image, "deconvnet") as (network, pixels):
+    with make_differentiable(module, image, "deconvnet") as (network, pixels):
         what = f"rule={rule!r}"
         return send_back(network, pixels, layer, rule, start, what=what, switches=switches)
 
@@ -136,12 +136,12 @@ def send_back(
         if watch:
             watch.check(out, what, strict)
         signal = start(out.detach())
-        with refusals_of_torch(f"layer={layer!r}"):
+        with explain_refusals(f"layer={layer!r}"):
             return _gradient(out, pixels, signal)
 
 
 @contextmanager
-def refusals_of_torch(what: str) -> Iterator[None]:
+def explain_refusals(what: str) -> Iterator[None]:
     """Within it, a ``RuntimeError`` of torch is a ``ValueError`` that says for what."""
     try:
         yield
@@ -173,7 +173,7 @@ def check_way_back(out: Tensor, what: str) -> None:
             f"{what}: no signal can be sent back to the picture: it has no part in this, or the "
             "network cuts the way (no_grad, inference_mode, detach)"
         )
-    if any(node.name().startswith("CheckpointFunction") for node in way_back(out)):
+    if any(node.name().startswith("CheckpointFunction") for node in walk_back(out)):
         raise ValueError(
             f"{what}: the network checkpoints with use_reentrant=True, and torch cannot go back to "
             "the picture through that: use_reentrant=False works"
@@ -195,39 +195,38 @@ def _choose(activations: Tensor, channel: Any, position: Any) -> tuple[Tensor, .
         if position is not None:
             raise ValueError(f"position={position}: the layer's units have no positions")
         return images, channel
+    rows, columns = grid
     if position is None:
         place = activations[images, channel].flatten(1).argmax(1)
-        return images, channel, place // grid[1], place % grid[1]
+        return images, channel, place // columns, place % columns
     try:
-        places = [whole_number(p, "position") for p in position] if several(position) else []
+        places = [whole_number(p, "position") for p in position] if is_sequence(position) else []
     except ValueError:
         places = []
     if len(places) != 2 or not all(0 <= p < n for p, n in zip(places, grid, strict=True)):
-        raise ValueError(f"position={position}: expected (row, column) in {grid[0]}x{grid[1]}")
+        raise ValueError(f"position={position}: expected (row, column) in {rows}x{columns}")
     return images, channel, *(torch.full_like(images, p) for p in places)
 
 
 class _Replacing(TorchFunctionMode):
-    """Calls other functions in place of those of these plain names."""
+    """Answers calls of these plain names by other functions, which are given the call."""
 
-    def __init__(self, replacements: dict[str, Callable]) -> None:
+    def __init__(self, replacements: dict[str, Callable[[Call], Any]]) -> None:
         super().__init__()
         self.replacements = replacements
 
     def __torch_function__(
         self, func: Callable, types: Any, args: tuple = (), kwargs: dict | None = None
     ) -> Any:
-        replacement = self.replacements.get(plain_name(func))
-        if replacement is None:
-            return func(*args, **kwargs or {})
-        return replacement(func, *args, **kwargs or {})
+        call = Call(func, args, kwargs or {})
+        return self.replacements.get(call.name, Call.run)(call)
 
 
-def _replacements(rule: str, switches: bool) -> dict[str, Callable]:
-    found: dict[str, Callable] = {}
+def _replacements(rule: str, switches: bool) -> dict[str, Callable[[Call], Any]]:
+    found: dict[str, Callable[[Call], Any]] = {}
     if rule == "deconvnet":
-        found["local_response_norm"] = lambda norm, input, *args, **kwargs: _Instead.apply(
-            [norm(input, *args, **kwargs).detach()], input
+        found["local_response_norm"] = lambda call: _Instead.apply(
+            [call.run().detach()], call.first
         )
     if not switches:
         found["max_pool2d"] = _spreading(_mean_of_windows)
@@ -255,12 +254,12 @@ def _pass_over(part: nn.Module, args: tuple, out: Tensor) -> Tensor:
     return _Instead.apply([out.detach()], args[0])
 
 
-@unchanged
+@mark_unchanged
 class _Instead(torch.autograd.Function):
     """Forwards the first; backwards the signal goes to the second."""
 
     @staticmethod
-    def forward(ctx: Any, values: list[Tensor], way_back: Tensor) -> Tensor:
+    def forward(ctx: Any, values: list[Tensor], origin: Tensor) -> Tensor:
         return values[0]
 
     @staticmethod
@@ -268,36 +267,37 @@ class _Instead(torch.autograd.Function):
         return None, signal
 
 
-def _spreading(mean: Callable[..., Tensor]) -> Callable:
+def _spreading(mean: Callable[[Call], Tensor]) -> Callable[[Call], Any]:
     """A max pool that goes back as this mean does."""
 
-    def pool(maximum: Callable, *args: Any, **kwargs: Any) -> Any:
-        found = maximum(*args, **kwargs)
+    def pool(call: Call) -> Any:
+        found = call.run()
         values, *places = found if isinstance(found, tuple) else [found]
-        values = _Instead.apply([values.detach()], mean(*args, **kwargs))
+        values = _Instead.apply([values.detach()], mean(call))
         return (values, *places) if places else values
 
     return pool
 
 
-def _mean_of_windows(
-    input: Tensor,
-    kernel_size: Any,
-    stride: Any = None,
-    padding: Any = 0,
-    dilation: Any = 1,
-    ceil_mode: bool = False,
-    return_indices: bool = False,
-) -> Tensor:
+def _mean_of_windows(call: Call) -> Tensor:
     """An average pool with a max pool's arguments. The border's padding does not count."""
-    if dilation not in (1, (1, 1), [1, 1]):
-        raise ValueError(f"switches=False: a max pool has dilation={dilation}, expected 1")
-    stride = kernel_size if stride in (None, (), []) else stride
-    return F.avg_pool2d(input, kernel_size, stride, padding, ceil_mode, count_include_pad=False)
+    windows = pool_windows(call)
+    if any(window.dilation != 1 for window in windows):
+        raise ValueError(
+            f"switches=False: a max pool has dilation={call.get('dilation')}, expected 1"
+        )
+    return F.avg_pool2d(
+        call.first,
+        [window.kernel_size for window in windows],
+        [window.stride for window in windows],
+        [window.before for window in windows],
+        windows[0].ceil_mode,
+        count_include_pad=False,
+    )
 
 
-def _mean_of_parts(input: Tensor, output_size: Any, return_indices: bool = False) -> Tensor:
-    return F.adaptive_avg_pool2d(input, output_size)
+def _mean_of_parts(call: Call) -> Tensor:
+    return F.adaptive_avg_pool2d(call.first, call.get("output_size"))
 
 
 _OTHER_MAXIMA = """
@@ -306,13 +306,12 @@ _OTHER_MAXIMA = """
 """.split()
 
 
-def _refuse_maximum(maximum: Callable, *args: Any, **kwargs: Any) -> Any:
+def _refuse_maximum(call: Call) -> Any:
     """No maximum over places but the max pools; that of two tensors has no places."""
-    two = len(args) > 1 and isinstance(args[1], Tensor) or "other" in kwargs
-    given = args[0] if args else kwargs["input"]
-    if not two and given.requires_grad:
+    two = any(isinstance(call.get(name), Tensor) for name in ("dim", "other"))
+    if not two and call.first.requires_grad:
         raise ValueError(
-            f"switches=False: the network takes a maximum with {plain_name(maximum)}, expected "
+            f"switches=False: the network takes a maximum with {call.name}, expected "
             "max_pool2d or adaptive_max_pool2d"
         )
-    return maximum(*args, **kwargs)
+    return call.run()

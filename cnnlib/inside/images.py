@@ -16,7 +16,7 @@ def check_image(image: Any) -> None:
         raise ValueError(f"image of {image.dtype}: expected floating point numbers")
 
 
-def beside(module: nn.Module, image: Tensor) -> Tensor:
+def move_beside(module: nn.Module, image: Tensor) -> Tensor:
     """``image`` on the device and in the number type of the module's first weights.
 
     A module that has none takes it as it is.
@@ -27,7 +27,7 @@ def beside(module: nn.Module, image: Tensor) -> Tensor:
     return image
 
 
-def several(value: Any) -> bool:
+def is_sequence(value: Any) -> bool:
     """Whether an argument lists values: a sequence, an array or a tensor with a dimension."""
     if hasattr(value, "shape"):
         return len(value.shape) > 0

@@ -1,6 +1,6 @@
 """How far a change of the picture moves each layer's features (Zeiler & Fergus 2014, Fig. 5).
 
-    found = feature_distances(network, images, ["conv1", "fc7"], "translation", range(-60, 61, 10))
+    found = measure_distances(network, images, ["conv1", "fc7"], "translation", range(-60, 61, 10))
     found.distances      # (layers, N, amounts): Euclidean, from the features of the unmoved picture
     found.relative       # the same in units of the distance between two different pictures
     found.probabilities  # (N, amounts, K): what the network says meanwhile
@@ -10,7 +10,6 @@ A layer's feature vector is all that it gives for one picture, laid out in a row
 
 import math
 from collections.abc import Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,8 +19,8 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from cnnlib.geometry import whole_number
-from cnnlib.inside.images import beside, check_image, several
-from cnnlib.inside.layers import named_layer
+from cnnlib.inside.images import check_image, is_sequence, move_beside
+from cnnlib.inside.layers import find_layer, keep_features
 from cnnlib.trace import evaluating, plain_module
 
 #: What may be done to a picture -> the amount that does nothing.
@@ -64,7 +63,7 @@ class FeatureDistances:
         return self.distances / self.between.view(-1, 1, 1)
 
 
-def transformed(
+def transform_image(
     image: Tensor,
     transform: str,
     amount: float | Sequence[float],
@@ -98,7 +97,7 @@ def transformed(
     return (found + paint).to(image.dtype)
 
 
-def feature_distances(
+def measure_distances(
     module: nn.Module,
     image: Tensor,
     layers: Sequence[str],
@@ -113,7 +112,7 @@ def feature_distances(
 
     ``layers`` are names of modules, ``""`` the network itself; a layer that runs several times is
     taken as it runs first. ``transform``, ``amounts``, ``fill`` and ``size`` as in
-    :func:`transformed`: the network sees ``size`` pixels of each picture. The image goes to the
+    :func:`transform_image`: the network sees ``size`` pixels of each picture. The image goes to the
     module's device and number type. The module runs in evaluation, without gradients, and is left
     as it was.
 
@@ -123,13 +122,13 @@ def feature_distances(
     layers, amounts = tuple(layers), tuple(amounts)
     if not layers or not amounts:
         raise ValueError(f"layers={layers}, amounts={amounts}: expected at least one of each")
-    module = plain_module(module, "feature_distances")
-    image = beside(module, image.detach())
-    inner = {name: named_layer(module, name) for name in layers}
+    module = plain_module(module, "measure_distances")
+    image = move_beside(module, image.detach())
+    inner = {name: find_layer(module, name) for name in layers}
     inside = [_inside(image, transform, amount, size) for amount in amounts]  # checks them all
 
     def changed(part: Tensor, amount: Any) -> Tensor:
-        return transformed(part, transform, amount, fill=fill, size=size)
+        return transform_image(part, transform, amount, fill=fill, size=size)
 
     distances = torch.empty(len(layers), len(image), len(amounts))
     sums, squares = [0.0] * len(layers), [0.0] * len(layers)
@@ -143,7 +142,7 @@ def feature_distances(
         for first in range(0, len(image), BATCH):
             part = image[first : first + BATCH]
             unmoved = changed(part, TRANSFORMS[transform])
-            base, outputs = _features(module, inner, unmoved)
+            base, outputs = keep_features(module, inner, unmoved)
             clean.append(outputs)
             bar.update(len(part))
             for i, name in enumerate(layers):
@@ -151,7 +150,7 @@ def feature_distances(
                 squares[i] = squares[i] + base[name].double().square().sum().item()
             found = []
             for k, amount in enumerate(amounts):
-                features, outputs = _features(module, inner, changed(part, amount))
+                features, outputs = keep_features(module, inner, changed(part, amount))
                 found.append(outputs)
                 for i, name in enumerate(layers):
                     step = (features[name] - base[name]).norm(dim=1)
@@ -176,29 +175,6 @@ def feature_distances(
         probabilities=_stacked(moved).softmax(dim=-1) if classes else None,
         clean_probabilities=torch.cat(clean).softmax(dim=-1) if classes else None,
     )
-
-
-def _features(
-    module: nn.Module, inner: dict[str, nn.Module], image: Tensor
-) -> tuple[dict[str, Tensor], Any]:
-    """Each layer's features, (N, values), and what the network gives."""
-    kept: dict[str, Tensor] = {}
-    with ExitStack() as hooks:
-        for name, layer in inner.items():
-
-            def keep(part: nn.Module, args: tuple, out: Any, name: str = name) -> None:
-                if name in kept:
-                    return
-                if not isinstance(out, Tensor) or out.dim() < 2 or len(out) != len(image):
-                    raise ValueError(f"layer={name!r}: expected one that gives a tensor (N, ...)")
-                kept[name] = out.flatten(1).clone()  # a layer behind may write into it
-
-            hooks.callback(layer.register_forward_hook(keep).remove)
-        outputs = module(image)
-    for name in inner:
-        if name not in kept:
-            raise ValueError(f"layer={name!r}: the network does not run it")
-    return kept, outputs
 
 
 def _stacked(moved: list[list[Tensor]]) -> Tensor:
@@ -260,7 +236,7 @@ def _size(image: Tensor, size: Any) -> tuple[int, int]:
     if size is None:
         return height, width
     try:
-        pair = tuple(whole_number(n, "size") for n in (size if several(size) else [size] * 2))
+        pair = tuple(whole_number(n, "size") for n in (size if is_sequence(size) else [size] * 2))
     except ValueError:
         pair = ()
     if len(pair) != 2:

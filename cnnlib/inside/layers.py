@@ -2,18 +2,18 @@
 
 import copy
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from itertools import chain
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from cnnlib.inside.images import beside
+from cnnlib.inside.images import move_beside
 from cnnlib.trace import evaluating, plain_module
 
 
-def named_layer(module: nn.Module, name: str) -> nn.Module:
+def find_layer(module: nn.Module, name: str) -> nn.Module:
     """The module of that dotted name; ``""`` is the network itself.
 
     Raises ``ValueError`` for a name that is not there.
@@ -34,7 +34,7 @@ def run_to(module: nn.Module, layer: str, x: Tensor) -> Any:
     def catch(part: nn.Module, args: tuple, out: Any) -> None:
         raise _Reached(out)
 
-    hook = named_layer(module, layer).register_forward_hook(catch)
+    hook = find_layer(module, layer).register_forward_hook(catch)
     try:
         module(x)
     except _Reached as reached:
@@ -42,6 +42,33 @@ def run_to(module: nn.Module, layer: str, x: Tensor) -> Any:
     finally:
         hook.remove()
     raise ValueError(f"layer={layer!r}: the network does not run it")
+
+
+def keep_features(
+    module: nn.Module, inner: dict[str, nn.Module], image: Tensor
+) -> tuple[dict[str, Tensor], Any]:
+    """What the layers ``inner``, by name, give for ``image``, and what the network gives.
+
+    Each layer's features are (N, values), as it runs first. Raises ``ValueError`` for a layer that
+    gives no tensor (N, ...) and one that the network does not run.
+    """
+    kept: dict[str, Tensor] = {}
+    with ExitStack() as hooks:
+        for name, layer in inner.items():
+
+            def keep(part: nn.Module, args: tuple, out: Any, name: str = name) -> None:
+                if name in kept:
+                    return
+                if not isinstance(out, Tensor) or out.dim() < 2 or len(out) != len(image):
+                    raise ValueError(f"layer={name!r}: expected one that gives a tensor (N, ...)")
+                kept[name] = out.flatten(1).clone()  # a layer behind may write into it
+
+            hooks.callback(layer.register_forward_hook(keep).remove)
+        outputs = module(image)
+    for name in inner:
+        if name not in kept:
+            raise ValueError(f"layer={name!r}: the network does not run it")
+    return kept, outputs
 
 
 class _Reached(Exception):
@@ -53,7 +80,7 @@ class _Reached(Exception):
 
 
 @contextmanager
-def differentiable(
+def make_differentiable(
     module: nn.Module, image: Tensor, what: str
 ) -> Iterator[tuple[nn.Module, Tensor]]:
     """A network and pixels, a leaf, from which a signal can be sent back to the pixels.
@@ -71,4 +98,4 @@ def differentiable(
         with evaluating(network):  # which puts back who asks for gradients, too
             for weight in network.parameters():
                 weight.requires_grad_(False)
-            yield network, beside(network, image.detach()).clone().requires_grad_()
+            yield network, move_beside(network, image.detach()).clone().requires_grad_()

@@ -8,9 +8,9 @@
 
 With ``layer`` it also has ``activity``, the sum over that layer's strongest map, Fig. 7b.
 
-Only what an occluder can change is computed anew; :mod:`cnnlib.inside.patches` says how. Networks
-for which that is no gain, or that cannot be followed so, run on full pictures, many at a time.
-``found.method`` and ``found.reason`` say which it was and why.
+Only what an occluder can change is computed anew; :mod:`cnnlib.inside.incremental` says how.
+Networks for which that is no gain, or that cannot be followed so, run on full pictures, many at a
+time. ``found.method`` and ``found.reason`` say which it was and why.
 """
 
 from collections.abc import Sequence
@@ -25,8 +25,8 @@ from tqdm import tqdm
 
 from cnnlib.geometry import whole_number
 from cnnlib.inside.alone import check_takes_one_image
-from cnnlib.inside.images import beside, check_image
-from cnnlib.inside.layers import named_layer
+from cnnlib.inside.images import check_image, move_beside
+from cnnlib.inside.layers import find_layer
 from cnnlib.inside.scan import Answers, Scan
 from cnnlib.trace import evaluating, plain_module
 
@@ -100,12 +100,9 @@ class OcclusionMap:
         total = values.new_zeros(number, height, width)
         times = values.new_zeros(height, width)
         falls = clean.view(-1, 1, 1) - values
+        down, across = self.size
         for (i, top), (j, left) in product(enumerate(self.tops), enumerate(self.lefts)):
-            covered = (
-                ...,
-                slice(top, top + self.size[0]),
-                slice(left, left + self.size[1]),
-            )
+            covered = (..., slice(top, top + down), slice(left, left + across))
             total[covered] += falls[:, i, j].view(-1, 1, 1)
             times[covered] += 1
         return (total / times).unsqueeze(1).expand(self.image_shape).clone()
@@ -169,11 +166,13 @@ def occlusion_map(
         tuple(range(0, min(whole - length + step, whole), step))
         for whole, length, step in zip(image.shape[2:], size, stride, strict=True)
     )
-    inner = None if layer is None else named_layer(network, layer)
+    inner = None if layer is None else find_layer(network, layer)
     targets = _targets(target, len(image))
     with torch.inference_mode(False), torch.no_grad(), evaluating(network):
-        image = beside(network, image.detach())
-        scan = Scan(network, image, filling(fill, image), size, tops, lefts, targets, inner, method)
+        image = move_beside(network, image.detach())
+        scan = Scan(
+            network, image, expand_fill(fill, image), size, tops, lefts, targets, inner, method
+        )
         clean = scan.look_clean()
         shape = (len(image), len(tops), len(lefts))
         classes = clean.probability is not None
@@ -185,10 +184,10 @@ def occlusion_map(
         with tqdm(
             total=places, desc="occluding", delay=2, leave=False, disable=not progress
         ) as bar:
-            for i, rows, columns, found in scan.look(bar):
-                for whole, part in zip(maps, found, strict=True):
+            for seen in scan.look(bar):
+                for whole, part in zip(maps, seen.answers, strict=True):
                     if whole is not None:
-                        whole[i, rows, columns] = part.view(whole[i, rows, columns].shape)
+                        whole[seen.where] = part.view(whole[seen.where].shape)
     return OcclusionMap(
         scores=maps.scores,
         clean_scores=clean.scores,
@@ -238,13 +237,13 @@ def _targets(target: Any, images: int) -> list[tuple[int, ...]] | None:
     return [tuple(whole_number(number, "target", 0) for number in each) for each in one_each]
 
 
-def filling(fill: Any, image: Tensor) -> Tensor:
+def expand_fill(fill: Any, image: Tensor) -> Tensor:
     """What the occluder holds, as a tensor of the image's shape."""
     try:
-        filling = torch.as_tensor(fill, dtype=image.dtype, device=image.device)
-        if not isinstance(fill, Tensor) and filling.dim() == 1:  # one number a channel
-            filling = filling.view(-1, 1, 1)
-        return filling.expand(image.shape)
+        filled = torch.as_tensor(fill, dtype=image.dtype, device=image.device)
+        if not isinstance(fill, Tensor) and filled.dim() == 1:  # one number a channel
+            filled = filled.view(-1, 1, 1)
+        return filled.expand(image.shape)
     except (TypeError, ValueError, RuntimeError):
         raise ValueError(
             f"fill={fill!r}: expected a number, one for each of {image.shape[1]} channels, or a "

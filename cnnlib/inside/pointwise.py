@@ -22,7 +22,7 @@ LADDER = torch.cat(
 _MIXED = torch.arange(len(LADDER) - 3, 2, -2)  # every other one, from the end, no extremes
 
 
-def on_ladder(function: Callable[..., Tensor], *values: Tensor) -> Tensor | None:
+def run_on_ladder(function: Callable[..., Tensor], *values: Tensor) -> Tensor | None:
     """A function's values, of arguments given by theirs; None if it is none place by place.
 
     What mixes places (a mean, a sort, a shift) gives other values when places are missing and in
@@ -43,7 +43,7 @@ def on_ladder(function: Callable[..., Tensor], *values: Tensor) -> Tensor | None
     return found if near.all() else None
 
 
-def cap_of(values: Tensor) -> float | None:
+def find_cap(values: Tensor) -> float | None:
     """For max(x, 0) the infinite number, for min(max(x, 0), c) c; None for any other function."""
     if not values.is_floating_point():
         return None
@@ -59,7 +59,7 @@ def is_linear(values: Tensor) -> bool:
     return bool((slopes - slopes[0]).abs().max() <= 1e-6 * (1 + slopes[0].abs()))
 
 
-def kinks(values: Tensor) -> list[tuple[float, float]]:
+def find_kinks(values: Tensor) -> list[tuple[float, float]]:
     """Where the slope jumps: pairs of numbers between which the jump lies, equal if it is at one.
 
     From -8 to 8 a change of slope is a jump if it is much larger than the changes beside it;

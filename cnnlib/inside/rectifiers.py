@@ -18,9 +18,8 @@ from torch.nn.modules._functions import BackwardHookFunction
 from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from cnnlib.inside.patches import in_place
-from cnnlib.inside.pointwise import LADDER, cap_of, is_linear, kinks, on_ladder
-from cnnlib.trace.call import COPIES, SHAPE_ONLY, plain_name, tensors
+from cnnlib.calls import COPIES, SHAPE_ONLY, Call, memory_of, tensors
+from cnnlib.inside.pointwise import LADDER, find_cap, find_kinks, is_linear, run_on_ladder
 
 Rule = Callable[[Tensor, Tensor], Tensor]
 
@@ -165,29 +164,29 @@ class RectifierWatch(TorchFunctionMode):
     def __torch_function__(
         self, func: Callable, types: Any, args: tuple = (), kwargs: dict | None = None
     ) -> Any:
-        kwargs = kwargs or {}
-        given = list({id(t): t for t in tensors((args, kwargs))}.values())
+        call = Call(func, args, kwargs or {})
+        given = list({id(t): t for t in call.tensors}.values())
         for tensor in given:
             if tensor.requires_grad:
                 known = self.known.get(tensor)
                 if known is None or known.node is not tensor.grad_fn:
                     self.known[tensor] = _Known(node=tensor.grad_fn)
         tracked = [tensor for tensor in given if tensor in self.known]
-        name = plain_name(func).partition(".")[0]  # an operator's name has its overload behind
+        name = call.name
         if not tracked or name in SHAPE_ONLY:
-            return func(*args, **kwargs)
+            return call.run()
         self._claim(tracked, self._unseen())
         target = None
-        if _writes(func, name, args, kwargs):
-            target = args[0] if args else given[0]
+        if call.writes:
+            target = call.first
             self._before_writing(target)
-        known = self._functions(func, name, args, kwargs, tracked, target)
+        known = self._functions(call, tracked, target)
         copies = name in COPIES or not torch.is_grad_enabled()
         rectifier = None if copies else self._rectifier(known)
         read = [t for t in given if t is not target and not t.is_inference()]
         versions = [tensor._version for tensor in read]
         with torch.set_grad_enabled(torch.is_grad_enabled() and rectifier is None):
-            out = func(*args, **kwargs)
+            out = call.run()
         if versions != [tensor._version for tensor in read]:
             raise ValueError(f"{self.where}: {name} writes into its input and does not say so")
         if rectifier and target is not None:
@@ -208,7 +207,7 @@ class RectifierWatch(TorchFunctionMode):
     def _rectifier(self, known: _Known) -> tuple[_Base, float] | None:
         """The farthest tensor before of which it is the rectifier, and the cap."""
         for base, function in known.functions.items():
-            caps = {cap_of(values) for values in function.values}
+            caps = {find_cap(values) for values in function.values}
             if None not in caps and base.tensor.requires_grad:
                 return base, caps.pop() if len(caps) == 1 else torch.inf
         return None
@@ -228,7 +227,7 @@ class RectifierWatch(TorchFunctionMode):
         elif made.requires_grad:
             base, function = list(known.functions.items())[-1]  # the nearest
             step.plain = all(map(is_linear, function.values))
-            bent = [] if function.rectified else [k for v in function.values for k in kinks(v)]
+            bent = [] if function.rectified else [k for v in function.values for k in find_kinks(v)]
             if bent and base.holds_both_sides(bent):
                 step.trouble = "has a kink and is no max(x, 0): no rule says how to go back"
                 for base, function in known.functions.items():
@@ -239,17 +238,10 @@ class RectifierWatch(TorchFunctionMode):
                     inner.trouble = None
         self._claim([made], step)
 
-    def _functions(
-        self,
-        func: Callable,
-        name: str,
-        args: tuple,
-        kwargs: dict,
-        tracked: list[Tensor],
-        target: Tensor | None,
-    ) -> _Known:
+    def _functions(self, call: Call, tracked: list[Tensor], target: Tensor | None) -> _Known:
         """What a call will make as a function of the tensors before it, if it goes by places."""
-        direct = {id(a): a for a in (*args, *kwargs.values()) if isinstance(a, Tensor)}
+        arguments = (*call.args, *call.kwargs.values())
+        direct = {id(a): a for a in arguments if isinstance(a, Tensor)}
         if not all(id(tensor) in direct for tensor in tracked):
             return _Known()  # inside a list
         shapes = [tensor.shape for tensor in direct.values()]
@@ -265,7 +257,7 @@ class RectifierWatch(TorchFunctionMode):
             if base.tensor.shape != shape or not all(base in view for view in views):
                 continue
             parts = {id(t): view[base] for t, view in zip(tracked, views, strict=True)}
-            values = self._values(func, name, args, kwargs, parts, target is not None)
+            values = self._values(call, parts)
             if values:
                 steps = {id(step): step for f in parts.values() for step in f.kinked}
                 rectified = any(f.rectified for f in parts.values())
@@ -282,20 +274,12 @@ class RectifierWatch(TorchFunctionMode):
             views[known.own] = _Function()
         return views
 
-    def _values(
-        self,
-        func: Callable,
-        name: str,
-        args: tuple,
-        kwargs: dict,
-        known: dict[int, _Function],
-        writes: bool,
-    ) -> tuple[Tensor, ...]:
+    def _values(self, call: Call, known: dict[int, _Function]) -> tuple[Tensor, ...]:
         """The call on the ladder; () if it does not work place by place."""
-        if name in COPIES:
-            return tuple(v.double() for v in known[id(args[0])].values)
+        if call.name in COPIES:
+            return tuple(v.double() for v in known[id(call.first)].values)
         constants: dict[int, tuple[Tensor, Tensor]] = {}
-        for tensor in tensors((args, kwargs)):
+        for tensor in call.tensors:
             if id(tensor) not in known:
                 if not tensor.numel() or tensor.is_complex():
                     return ()
@@ -310,19 +294,15 @@ class RectifierWatch(TorchFunctionMode):
         found = []
         for which in range(2 if several else 1):
 
-            def call(*values: Tensor, which: int = which) -> Tensor:
-                swapped = dict(zip(order, values, strict=True))
-                swapped |= {key: pair[which].clone() for key, pair in constants.items()}
-                arguments = [swapped.get(id(a), a) if isinstance(a, Tensor) else a for a in args]
-                named = {
-                    key: swapped.get(id(a), a) if isinstance(a, Tensor) else a
-                    for key, a in kwargs.items()
-                }
-                out = func(*arguments, **named)
-                return next(tensors((arguments, named))) if writes else out
+            def on_values(*values: Tensor, which: int = which) -> Tensor:
+                others = dict(zip(order, values, strict=True))
+                others |= {key: pair[which].clone() for key, pair in constants.items()}
+                swapped = call.swapped(others)
+                out = swapped.run()
+                return swapped.first if call.writes else out
 
-            values = on_ladder(
-                call, *(known[key].values[which % len(known[key].values)] for key in order)
+            values = run_on_ladder(
+                on_values, *(known[key].values[which % len(known[key].values)] for key in order)
             )
             if values is None:
                 return ()
@@ -353,16 +333,16 @@ class RectifierWatch(TorchFunctionMode):
         """What later tensors may be functions of is kept, as it is now."""
         if target in self.known:
             self._views(target)
-        memory = _memory(target)
+        memory = memory_of(target)
         for known in list(self.known.values()):
-            if known.own is not None and _memory(known.own.tensor) == memory:
+            if known.own is not None and memory_of(known.own.tensor) == memory:
                 known.own.tensor = known.own.tensor.clone()
 
     def _after_writing(self, target: Tensor) -> None:
         """Other views of the same memory hold something else now."""
-        memory = _memory(target)
+        memory = memory_of(target)
         for tensor in list(self.known):
-            if tensor is not target and _memory(tensor) == memory:
+            if tensor is not target and memory_of(tensor) == memory:
                 self.known[tensor] = _Known()
 
     # The way back
@@ -385,7 +365,7 @@ class RectifierWatch(TorchFunctionMode):
         activation either: then there is nothing to rectify.
         """
         rectifiers, others = 0, {}
-        for node in way_back(out):
+        for node in walk_back(out):
             step = self.steps.get(node) or _Step("the network", "")
             where = f"{what}: {step.where}"
             if isinstance(node, BackwardCFunction):
@@ -432,13 +412,13 @@ class _Rectify(torch.autograd.Function):
 _HARMLESS = {BackwardHookFunction._backward_cls}
 
 
-def unchanged(kind: type[torch.autograd.Function]) -> type[torch.autograd.Function]:
+def mark_unchanged(kind: type[torch.autograd.Function]) -> type[torch.autograd.Function]:
     """Mark a function, whose own way back is meant as it stands, as no place for rectifiers."""
     _HARMLESS.add(kind._backward_cls)
     return kind
 
 
-def way_back(out: Tensor) -> Iterator[Any]:
+def walk_back(out: Tensor) -> Iterator[Any]:
     """All nodes that a signal from ``out`` passes."""
     seen, waiting = set(), [out.grad_fn]
     while waiting:
@@ -462,14 +442,3 @@ def _chooses(tensor: Tensor, name: str) -> bool:
     """Whether it can switch places on and off in that call."""
     adds = name in ("add", "sub", "cat", "stack", "copy")
     return tensor.dtype is torch.bool or (tensor.is_floating_point() and not adds)
-
-
-def _writes(func: Callable, name: str, args: tuple, kwargs: dict) -> bool:
-    """Whether a call writes into its first argument."""
-    if isinstance(func, torch._ops.OpOverload):
-        return func._schema.is_mutable
-    return name == "setitem" or in_place(func, args, kwargs)
-
-
-def _memory(tensor: Tensor) -> int:
-    return tensor.untyped_storage()._cdata

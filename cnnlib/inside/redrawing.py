@@ -14,13 +14,13 @@ from torch.nn.utils.parametrizations import _SpectralNorm
 from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.overrides import TorchFunctionMode
 
-from cnnlib.trace.call import tensors
+from cnnlib.calls import mapped, tensors
 
 #: Two answers that correlate more are taken to come from the same weights.
 ALIKE = 0.99
 
 
-def layer_weights(module: nn.Module) -> dict[str, list[nn.Parameter]]:
+def find_weights(module: nn.Module) -> dict[str, list[nn.Parameter]]:
     """Each layer's own weights, by its name. Parametrizations count to the layer they are of."""
     found: dict[str, list[nn.Parameter]] = {}
     for path, part in module.named_modules():
@@ -31,7 +31,7 @@ def layer_weights(module: nn.Module) -> dict[str, list[nn.Parameter]]:
     return found
 
 
-def run_order(module: nn.Module, image: Tensor) -> tuple[list[str], dict[str, tuple]]:
+def find_run_order(module: nn.Module, image: Tensor) -> tuple[list[str], dict[str, tuple]]:
     """The layers whose weights are used, as they are used last; and what each was called with.
 
     A layer may be used without being called (the last one of ``nn.MultiheadAttention``).
@@ -62,7 +62,7 @@ class _Uses(TorchFunctionMode):
 
     def __init__(self, module: nn.Module) -> None:
         super().__init__()
-        self.layers = layer_weights(module)
+        self.layers = find_weights(module)
         self.order: dict[str, None] = {}
         self.owners: dict[int, list[str]] = {}
         for path, weights in self.layers.items():
@@ -161,25 +161,20 @@ def _answer(layer: nn.Module, call: tuple | None) -> Tensor | None:
     dice = torch.Generator().manual_seed(0)
 
     def noise(tensor: Tensor) -> Tensor:
+        if not tensor.is_floating_point():
+            return tensor
         return torch.randn(tensor.shape, generator=dice).to(tensor)
 
+    def nothing(tensor: Tensor) -> Tensor:
+        return torch.zeros_like(tensor) if tensor.is_floating_point() else tensor
+
     found = []
-    for change in (noise, torch.zeros_like):
-        args, kwargs = (_changed(tree, change) for tree in call)
+    for change in (noise, nothing):
+        args, kwargs = (mapped(tree, change) for tree in call)
         found.append(next(iter(tensors(layer(*args, **kwargs))), None))
     if found[0] is None or not found[0].is_floating_point():
         return None
     return (found[0] - found[1]).flatten().double()
-
-
-def _changed(tree: Any, change: Callable[[Tensor], Tensor]) -> Any:
-    if isinstance(tree, Tensor):
-        return change(tree) if tree.is_floating_point() else tree
-    if type(tree) in (list, tuple):
-        return type(tree)(_changed(branch, change) for branch in tree)
-    if isinstance(tree, dict):
-        return {key: _changed(branch, change) for key, branch in tree.items()}
-    return tree
 
 
 def _alike(one: Tensor, other: Tensor) -> bool:

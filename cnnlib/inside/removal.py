@@ -17,10 +17,10 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from cnnlib.geometry import whole_number
-from cnnlib.inside.alone import apart, check_alone, check_takes_one_image, dependent
-from cnnlib.inside.images import beside, check_image
-from cnnlib.inside.occlusion import filling
-from cnnlib.inside.saliency import target_numbers
+from cnnlib.inside.alone import check_alone, check_takes_one_image, dependent, measure_gap
+from cnnlib.inside.images import check_image, move_beside
+from cnnlib.inside.occlusion import expand_fill
+from cnnlib.inside.saliency import number_targets
 from cnnlib.trace import evaluating, plain_module
 
 #: In which order the pixels go: by the map, against it, or by lot.
@@ -65,7 +65,7 @@ def deletion_curve(
     not matter. ``size``: the pixels go in blocks of size x size (smaller at the end of an axis),
     ordered by their mean. ``steps``: in so many equal parts, or block by block where there are
     fewer. ``fill`` is what takes their place, as for :func:`occlusion_map`: a number, one for each
-    channel, or a tensor that broadcasts to ``image``, such as :func:`blurred` gives.
+    channel, or a tensor that broadcasts to ``image``, such as :func:`blur_image` gives.
 
     ``order``: "map", "reverse" for the least important first, "random" for any, as the measure of
     what a map is worth. Of equal blocks a random one goes first. The same seed gives the same
@@ -102,7 +102,7 @@ def insertion_curve(
     return _curve(module, image, target, attribution, True, *settings)
 
 
-def blurred(image: Tensor, sigma: float) -> Tensor:
+def blur_image(image: Tensor, sigma: float) -> Tensor:
     """``image``, (N, C, H, W), through a Gaussian of ``sigma`` pixels; the border goes on outside.
 
     Raises ``ValueError`` for another shape and a sigma that is not above 0.
@@ -144,14 +144,14 @@ def _curve(
     if order not in ORDERS:
         raise ValueError(f"order={order!r}: expected one of {list(ORDERS)}")
     with torch.inference_mode(False), torch.no_grad(), evaluating(network):
-        image = beside(network, image.detach())
+        image = move_beside(network, image.detach())
         ranks = _ranks(_checked(attribution, image).to(image.device), size, order, seed)
         blocks = int(ranks.max()) + 1
         counts = torch.linspace(0, blocks, min(steps, blocks) + 1).round().long()
-        fill = filling(fill, image)
+        fill = expand_fill(fill, image)
         first, second = (fill, image) if into else (image, fill)
         shares, found = [], []
-        numbers = target_numbers(network, image, target)
+        numbers = number_targets(network, image, target)
         alone = check_alone(lambda images: [network(images)], image[:1], fill[:1])
         batch_size = 1 if alone.takes_numbers else batch_size
         todo = [(i, int(count)) for i in range(len(image)) for count in counts]
@@ -168,7 +168,7 @@ def _curve(
             pictures = torch.where(exchanged, second[which], first[which])
             outputs = network(pictures.clone())
             one = slice(len(which) // 2, len(which) // 2 + 1)
-            if not start and apart([outputs[one]], [network(pictures[one])]) > 1:
+            if not start and measure_gap([outputs[one]], [network(pictures[one])]) > 1:
                 raise dependent()
             found.append(outputs.softmax(1).gather(1, numbers[which].unsqueeze(1))[:, 0])
             shares.append(exchanged.float().mean((1, 2, 3)))

@@ -17,9 +17,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cnnlib.geometry import whole_number
-from cnnlib.inside.deconvnet import check_way_back, refusals_of_torch, send_back
-from cnnlib.inside.images import check_image, several
-from cnnlib.inside.layers import differentiable, named_layer
+from cnnlib.inside.deconvnet import check_way_back, explain_refusals, send_back
+from cnnlib.inside.images import check_image, is_sequence
+from cnnlib.inside.layers import find_layer, make_differentiable
 
 #: Integrated gradients take so many steps if not told otherwise.
 STEPS = 50
@@ -137,7 +137,7 @@ def attribute(
       their difference (Sundararajan et al. 2017), in so many ``steps`` (None: 50) by captum's
       default, Gauss-Legendre. ``baseline`` is a number, one for each channel, or an image or one
       each; None is zeros, which is the mean colour where the network expects that taken off. The
-      map adds up to the output's change along the way, but for :func:`completeness_gap`.
+      map adds up to the output's change along the way, but for :func:`measure_completeness_gap`.
     - "grad_cam": the maps of ``layer``, weighted by their mean gradients (Selvaraju et al. 2017),
       in the image's size and the same in all channels. "guided_grad_cam": times guided
       backpropagation. A layer that runs several times is taken as it runs first.
@@ -160,21 +160,21 @@ def attribute(
                 f"{name}={given!r}: only 'integrated_gradients' has it, not {method!r}"
             )
     number = STEPS if steps is None else whole_number(steps, "steps", least=1)
-    with differentiable(module, image, "attribute") as (network, pixels):
-        numbers = target_numbers(network, pixels, target)
+    with make_differentiable(module, image, "attribute") as (network, pixels):
+        numbers = number_targets(network, pixels, target)
         begin = _baseline(pixels, baseline)
-        with refusals_of_torch(f"method={method!r}"):
+        with explain_refusals(f"method={method!r}"):
             if integrates:
                 found = _integrated_gradients(network, pixels, numbers, begin, number)
             elif method in METHODS:
                 found = METHODS[method](network, pixels, numbers)
             else:
-                part = named_layer(network, layer)
+                part = find_layer(network, layer)
                 found = LAYER_METHODS[method](network, part, pixels, numbers)
     return found.detach()
 
 
-def completeness_gap(
+def measure_completeness_gap(
     module: nn.Module,
     image: Tensor,
     target: int | Sequence[int] | Tensor,
@@ -195,8 +195,11 @@ def completeness_gap(
         raise ValueError(
             f"attribution={tuple(attribution.shape)}: expected the image's {tuple(image.shape)}"
         )
-    with differentiable(module, image, "completeness_gap") as (network, pixels), torch.no_grad():
-        numbers = target_numbers(network, pixels, target)[:, None]
+    with (
+        make_differentiable(module, image, "measure_completeness_gap") as (network, pixels),
+        torch.no_grad(),
+    ):
+        numbers = number_targets(network, pixels, target)[:, None]
         begin = _baseline(pixels, baseline)
         scores = [network(x.clone()).gather(1, numbers)[:, 0] for x in (pixels, begin)]
         return attribution.to(pixels).sum((1, 2, 3)) - (scores[0] - scores[1])
@@ -223,14 +226,14 @@ def _baseline(pixels: Tensor, given: Any) -> Tensor:
         ) from None
 
 
-def target_numbers(module: nn.Module, image: Tensor, target: Any) -> Tensor:
+def number_targets(module: nn.Module, image: Tensor, target: Any) -> Tensor:
     """One output number for each image."""
     with torch.no_grad():
         outputs = module(image[:1].clone())
     if not isinstance(outputs, Tensor) or outputs.dim() != 2:
         raise ValueError("module: expected a network that gives a tensor (N, outputs)")
     count = outputs.shape[1]
-    given = list(target) if several(target) else [target] * len(image)
+    given = list(target) if is_sequence(target) else [target] * len(image)
     try:
         numbers = [whole_number(number, "target") for number in given]
     except ValueError:

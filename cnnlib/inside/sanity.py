@@ -22,10 +22,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from cnnlib.inside.images import beside, check_image
-from cnnlib.inside.layers import named_layer
+from cnnlib.inside.images import check_image, move_beside
+from cnnlib.inside.layers import find_layer
 from cnnlib.inside.occlusion import OcclusionMap, occlusion_map
-from cnnlib.inside.redrawing import layer_weights, redraw, run_order
+from cnnlib.inside.redrawing import find_run_order, find_weights, redraw
+from cnnlib.ranks import rank_correlation
 from cnnlib.trace import evaluating, plain_module
 
 
@@ -59,7 +60,7 @@ def randomised_from_top(
     check_image(image)
     network = plain_module(module, "randomised_from_top")
     with evaluating(network):
-        order, calls = run_order(network, beside(network, image[:1].detach()))
+        order, calls = find_run_order(network, move_beside(network, image[:1].detach()))
     if not order:
         raise ValueError("module: expected a network with weights")
     names = order[::-1] if layers is None else list(layers)
@@ -75,12 +76,12 @@ def _randomised(
     seed: int,
 ) -> Iterator[tuple[str, nn.Module]]:
     network = _copy(module)
-    weights, done = layer_weights(network), set()
+    weights, done = find_weights(network), set()
     for number, (name, parts) in enumerate(steps):
         with torch.random.fork_rng(), torch.inference_mode(False), torch.no_grad():
             torch.manual_seed(seed + number)
             for part in parts:
-                layer = named_layer(network, part)
+                layer = find_layer(network, part)
                 redraw(layer, part, weights[part], initialise, calls.get(part), done)
         yield name, _copy(network)
 
@@ -97,38 +98,12 @@ def _copy(module: nn.Module) -> nn.Module:
 
 def _with_weights(module: nn.Module, name: str) -> list[str]:
     """The layers with weights that a layer or block is made of."""
-    named_layer(module, name)
+    find_layer(module, name)
     below = f"{name}." if name else ""
-    found = [path for path in layer_weights(module) if path == name or path.startswith(below)]
+    found = [path for path in find_weights(module) if path == name or path.startswith(below)]
     if not found:
         raise ValueError(f"layers: {name!r} has no weights, expected layers or blocks that have")
     return found
-
-
-def rank_correlation(one: Tensor, other: Tensor) -> Tensor:
-    """Spearman's correlation of two maps, (N, ...) each: (N,), from -1 to 1.
-
-    1 where both order the pixels alike, 0 where they have nothing to do with each other. Equal
-    values share their ranks' mean. NaN where a map has the same value everywhere: it orders
-    nothing. Adebayo et al. 2018 give it for maps as they are and for their absolute values.
-
-    Raises ``ValueError`` for maps of different shapes.
-    """
-    if one.shape != other.shape or one.dim() < 2:
-        raise ValueError(
-            f"one={tuple(one.shape)}, other={tuple(other.shape)}: expected two maps of one shape, "
-            "(N, ...)"
-        )
-    first, second = (torch.stack([_ranks(image) for image in maps]) for maps in (one, other))
-    lengths = first.norm(dim=1) * second.norm(dim=1)
-    return (first * second).sum(1) / lengths
-
-
-def _ranks(values: Tensor) -> Tensor:
-    """Each value's rank less the mean rank, in double precision."""
-    _, which, counts = values.detach().flatten().unique(return_inverse=True, return_counts=True)
-    last = counts.cumsum(0).double()
-    return (last - (counts - 1) / 2)[which] - (len(which) + 1) / 2
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,10 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from cnnlib.inside.alone import apart, check_alone, dependent
+from cnnlib.inside.alone import check_alone, dependent, measure_gap
+from cnnlib.inside.incremental import Record
 from cnnlib.inside.patch_rules import RULES
-from cnnlib.inside.patches import CannotFollowError, CrowdedError, Record, plain
+from cnnlib.inside.patches import CannotFollowError, CrowdedError, make_plain
 
 #: Each axis' places are cut into bands of at most this many neighbours. All places of two bands
 #: have patches of one shape, and run as one batch.
@@ -44,6 +45,28 @@ class Answers(NamedTuple):
         return [t[numbers] for t in (self.outputs, self.activity) if t is not None]
 
 
+class Place(NamedTuple):
+    """One place of the occluder: the image's number, and the place's row and column in the grid."""
+
+    image: int
+    row: int
+    column: int
+
+
+class Seen(NamedTuple):
+    """The answers at some places of an image, or of several where all three are lists."""
+
+    image: int | list[int]
+    rows: slice | list[int]
+    columns: slice | list[int]
+    answers: Answers
+
+    @property
+    def where(self) -> tuple[Any, Any, Any]:
+        """The places, as an index into (images, rows, columns)."""
+        return self.image, self.rows, self.columns
+
+
 class Block(NamedTuple):
     """Places that run together: those of two bands in an image."""
 
@@ -52,10 +75,10 @@ class Block(NamedTuple):
     columns: slice
 
     @property
-    def places(self) -> list[tuple[int, int, int]]:
-        """One by one: (image, row, column)."""
+    def places(self) -> list[Place]:
+        """One by one."""
         rows, columns = (range(s.start, s.stop) for s in (self.rows, self.columns))
-        return [(self.image, row, column) for row, column in product(rows, columns)]
+        return [Place(self.image, row, column) for row, column in product(rows, columns)]
 
     @property
     def halves(self) -> list["Block"]:
@@ -103,7 +126,7 @@ class Scan:
             lambda module, args, out: self.caught.append(_map_sums(out))
         )
         try:
-            outputs = plain(self.network(images))
+            outputs = make_plain(self.network(images))
         finally:
             if handle:
                 handle.remove()
@@ -168,7 +191,8 @@ class Scan:
             for hook in hooks:
                 hook.remove()
         self.seconds = first.seconds
-        parts = [self._read(*(*first.answers, None)[:2], [0])]
+        outputs, *sums = first.answers
+        parts = [self._read(outputs, sums[0] if sums else None, [0])]
         room = BATCH.get(self.image.device.type, BATCH_ELSEWHERE)
         self.batch = max(1, room // (largest * self.image.element_size()))
         if first.takes_numbers:  # to go by them, perhaps
@@ -183,8 +207,8 @@ class Scan:
 
     # --- running the places ---
 
-    def look(self, bar: tqdm) -> Iterator[tuple[Any, Any, Any, Answers]]:
-        """(image, rows, columns, answers) until every place of every image has been seen.
+    def look(self, bar: tqdm) -> Iterator[Seen]:
+        """Until every place of every image has been seen.
 
         A place that comes twice counts as it comes last.
         """
@@ -241,7 +265,7 @@ class Scan:
             seconds = time.perf_counter() - start - fresh * self.seconds
             costs.append(seconds / len(places))
             self._check_block(block, found)
-            yield *block, found
+            yield Seen(*block, found)
             bar.update(len(places))
             blocks = blocks[1:]
             if self.method == "auto" and blocks and self._slower(costs):
@@ -267,11 +291,12 @@ class Scan:
         )
         crops = []
         corners = product(tops, lefts)
-        for (i, row, column), (top, left) in zip(block.places, corners, strict=True):
-            crop = base[..., top : top + self.size[0], left : left + self.size[1]].clone()
-            place = self._place(row, column)
-            at = (slice(s.start - o, s.stop - o) for s, o in zip(place, (top, left), strict=True))
-            crop[(..., *at)] = self.fill[i][(..., *place)]
+        height, width = self.size
+        for place, (top, left) in zip(block.places, corners, strict=True):
+            crop = base[..., top : top + height, left : left + width].clone()
+            covered = self._covered(place)
+            at = (slice(s.start - o, s.stop - o) for s, o in zip(covered, (top, left), strict=True))
+            crop[(..., *at)] = self.fill[place.image][(..., *covered)]
             crops.append(crop)
         numbers = [block.image] * len(crops)
         return record.run(
@@ -284,26 +309,26 @@ class Scan:
         self.checks += 1
         place = block.places[number]
         right = self._answer_full([place]).compared()
-        off = apart(found.compared(slice(number, number + 1)), right, self.clean.compared())
+        off = measure_gap(found.compared(slice(number, number + 1)), right, self.clean.compared())
         if not off <= 1:
             raise CannotFollowError(
-                f"at place {place[1:]} of image {place[0]} they differ from the full picture by "
-                f"{off:.1g} times what rounding may do"
+                f"at place ({place.row}, {place.column}) of image {place.image} they differ from "
+                f"the full picture by {off:.1g} times what rounding may do"
             )
 
-    def _place(self, row: int, column: int) -> tuple[slice, slice]:
-        """What an occluder covers; at the end of an axis it is cut off."""
+    def _covered(self, place: Place) -> tuple[slice, slice]:
+        """The pixels under an occluder, (rows, columns); at the end of an axis it is cut off."""
         return tuple(
             slice(start, min(start + length, whole))
             for start, length, whole in zip(
-                (self.tops[row], self.lefts[column]),
+                (self.tops[place.row], self.lefts[place.column]),
                 self.size,
                 self.image.shape[2:],
                 strict=True,
             )
         )
 
-    def _look_full(self, places: list, bar: tqdm) -> Iterator:
+    def _look_full(self, places: Sequence[Place], bar: tqdm) -> Iterator[Seen]:
         since = EVERY
         for start in range(0, len(places), self.batch):
             part = places[start : start + self.batch]
@@ -312,29 +337,31 @@ class Scan:
             if len(part) > 1 and (since >= EVERY or start + len(part) == len(places)):
                 since = 0
                 self._check_batch(part, found)
-            i, rows, columns = map(list, zip(*part, strict=True))
-            yield i, rows, columns, found
+            yield Seen(*map(list, zip(*part, strict=True)), found)
             bar.update(len(part))
 
-    def _check_batch(self, places: Sequence[tuple[int, int, int]], found: Answers) -> None:
+    def _check_batch(self, places: Sequence[Place], found: Answers) -> None:
         number = int(len(places) * (self.checks * STEP % 1))
         self.checks += 1
         right = self._answer_full([places[number]]).compared()
-        if not apart(found.compared(slice(number, number + 1)), right, self.clean.compared()) <= 1:
+        if (
+            not measure_gap(found.compared(slice(number, number + 1)), right, self.clean.compared())
+            <= 1
+        ):
             raise dependent()
 
-    def _answer_full(self, places: Sequence[tuple[int, int, int]]) -> Answers:
-        numbers = [i for i, _, _ in places]
+    def _answer_full(self, places: Sequence[Place]) -> Answers:
+        numbers = [place.image for place in places]
         images = self.image[numbers]
-        for number, (i, row, column) in enumerate(places):
-            at = (..., *self._place(row, column))
-            images[number][at] = self.fill[i][at]
+        for number, place in enumerate(places):
+            at = (..., *self._covered(place))
+            images[number][at] = self.fill[place.image][at]
         return self.answers(images, numbers)
 
 
 def _map_sums(out: Any) -> Tensor:
     """(N, C): the sum of each map."""
-    out = plain(out)
+    out = make_plain(out)
     if not isinstance(out, Tensor) or out.dim() < 2:
         raise ValueError("layer: it gives no tensor of maps, (N, C, ...)")
     return out.flatten(2).sum(2) if out.dim() > 2 else out.clone()

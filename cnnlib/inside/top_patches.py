@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -24,8 +24,8 @@ from tqdm import tqdm
 
 from cnnlib.geometry import Window, whole_number
 from cnnlib.inside.deconvnet import deconvnet
-from cnnlib.inside.images import beside, several
-from cnnlib.inside.layers import named_layer, run_to
+from cnnlib.inside.images import is_sequence, move_beside
+from cnnlib.inside.layers import find_layer, run_to
 from cnnlib.trace import evaluating, plain_module, seen_by, trace
 
 if TYPE_CHECKING:  # it is only asked for its numbers
@@ -126,7 +126,7 @@ def top_patches(
     if per_image is not None:
         per_image = whole_number(per_image, "per_image", least=1)
     module = plain_module(module, "top_patches")
-    named_layer(module, layer)
+    find_layer(module, layer)
     sizes = _Sizes.of(scales, sides)
     source = _folder_files(images) if isinstance(images, str | Path) else images
     search = _Search(module, layer, channels, prepare, k, per_image or k, projections)
@@ -225,6 +225,16 @@ class _Kept:
     position: tuple[int, int]  # the unit's, if the crop is all there is
 
 
+class _Candidate(NamedTuple):
+    """A strong place of one channel in the picture that is looked at."""
+
+    value: float
+    position: tuple[int, int]
+    factor: float
+    scaled: np.ndarray
+    x: Tensor
+
+
 class _Search:
     """The strongest places so far."""
 
@@ -251,17 +261,17 @@ class _Search:
 
     def look_at(self, number: int, name: str, pixels: np.ndarray, sizes: _Sizes) -> None:
         """Run the network over one picture at every size and keep what is strong enough."""
-        candidates: dict[int, list[tuple]] = {}
+        candidates: dict[int, list[_Candidate]] = {}
         for factor, scaled in sizes.scaled(pixels):
             x = self._input(name, scaled)
             maps = self._maps(name, scaled, x)
             for value, flat in _strongest(maps, self.per_image):
                 for channel, v, place in zip(self.best, value, flat, strict=True):
                     if v > -math.inf:
-                        found = (v, divmod(place, maps.shape[2]), factor, scaled, x)
+                        found = _Candidate(v, divmod(place, maps.shape[2]), factor, scaled, x)
                         candidates.setdefault(channel, []).append(found)
         for channel, found in candidates.items():
-            found.sort(key=lambda candidate: -candidate[0])  # stable: the earlier stays in front
+            found.sort(key=lambda candidate: -candidate.value)  # stable: the earlier in front
             for value, position, factor, scaled, x in found[: self.per_image]:
                 best = self.best[channel]
                 if len(best) == self.k and value <= best[-1].top.activation:
@@ -299,7 +309,7 @@ class _Search:
     def _maps(self, name: str, scaled: np.ndarray, x: Tensor) -> Tensor:
         """The asked channels' maps, (channels, H, W)."""
         try:
-            maps = run_to(self.module, self.layer, beside(self.module, x))
+            maps = run_to(self.module, self.layer, move_beside(self.module, x))
         except RuntimeError as error:
             height, width = scaled.shape[:2]
             raise ValueError(
@@ -461,7 +471,7 @@ def _cut(
 def _channels(channels: Any, number: int) -> list[int]:
     if channels is None:
         return list(range(number))
-    given = channels if several(channels) else [channels]
+    given = channels if is_sequence(channels) else [channels]
     asked = [whole_number(channel, "channels") for channel in given]
     if not asked or not all(0 <= c < number for c in asked):
         raise ValueError(f"channels={channels!r}: expected numbers from 0 to {number - 1}")
