@@ -2,8 +2,6 @@
 
 import gzip
 import hashlib
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
@@ -18,8 +16,9 @@ from cnnlib.data import (
     mnist,
     read_idx,
 )
-from cnnlib.data.checksum import check_sha256, read_checked, sha256_of
+from cnnlib.data.checksum import check_sha256, hash_file, read_checked
 from cnnlib.data.mnist import MnistFile
+from tests.archives import serving
 
 # --- The digits that ship -----------------------------------------------------------------------
 
@@ -204,52 +203,10 @@ def test_read_idx_says_what_is_wrong_and_where(tmp_path, content, message):
 # --- Downloads ----------------------------------------------------------------------------------
 
 
-class Server(ThreadingHTTPServer):
-    """Serves ``files``; ``script`` holds tricks for the next requests, ``log`` what was asked."""
-
-    def __init__(self):
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.files, self.script, self.log = {}, [], []
-
-    def url(self, name: str) -> str:
-        return f"http://127.0.0.1:{self.server_port}/{name}"
-
-
-class Handler(BaseHTTPRequestHandler):
-    def do_GET(self):
-        server = self.server
-        wanted = self.headers.get("Range")
-        server.log.append((self.path, wanted))
-        trick = server.script.pop(0) if server.script else None
-        content = server.files.get(self.path[1:])
-        if content is None:
-            return self.send_error(404)
-        if trick == "wrong":
-            content = b"?" * len(content)
-        start = 0
-        if wanted and trick != "no ranges":
-            start = int(wanted.removeprefix("bytes=").removesuffix("-"))
-            if start >= len(content):
-                return self.send_error(416)
-        self.send_response(206 if start else 200)
-        self.send_header("Content-Length", str(len(content) - start))
-        self.end_headers()
-        body = content[start:]
-        self.wfile.write(body[: len(body) // 2] if trick == "cut" else body)
-
-    def log_message(self, *args):
-        pass
-
-
 @pytest.fixture
 def server():
-    server = Server()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield server
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with serving() as server:
+        yield server
 
 
 CONTENT = np.random.default_rng(1).bytes(200_001)
@@ -463,7 +420,7 @@ def test_the_real_mnist_is_pinned_by_its_published_hashes():
 def test_a_file_is_checked_by_all_or_by_the_first_digits_of_its_hash(tmp_path):
     path = tmp_path / "file"
     path.write_bytes(CONTENT)
-    assert sha256_of(path) == sha256_of(CONTENT) == SHA256
+    assert hash_file(path) == hash_file(CONTENT) == SHA256
     assert read_checked(path, SHA256) == CONTENT
     check_sha256(path, SHA256[:8])
     wrong = SHA256[:-1] + ("1" if SHA256[-1] == "0" else "0")

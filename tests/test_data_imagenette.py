@@ -4,13 +4,7 @@ Every image is its class's grey above and black below; the training images are h
 the test images wider than high, so swapped axes show.
 """
 
-import gzip
-import hashlib
 import io
-import tarfile
-import threading
-import zipfile
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -19,10 +13,9 @@ import torch
 from PIL import Image
 from torch.nn import functional as F
 
-from cnnlib.data import download_imagenette, imagenette, load_dataset, load_imagenette
-from cnnlib.data.__main__ import main
+from cnnlib.data import imagenette, load_dataset, load_imagenette
 from cnnlib.data.imagenette import CLASSES, squash
-from tests.test_data import Server
+from tests.archives import changed, forms, jpeg, without, write_tgz, write_zip
 
 IMAGES = {"train": 3, "val": 2}  # of each class
 SHAPES = {"train": (44, 40), "val": (36, 48)}  # height, width
@@ -40,17 +33,7 @@ def grey_of(label: int) -> int:
     return 40 + 20 * label
 
 
-def jpeg(grey: int, shape: tuple[int, int], form: str = "JPEG") -> bytes:
-    """A picture of that height and width with this grey in its upper half."""
-    height, width = shape
-    picture = Image.new("RGB", (width, height))
-    picture.paste((grey, grey, grey), (0, 0, width, height // 2))
-    file = io.BytesIO()
-    picture.save(file, form, **({"quality": 95} if form == "JPEG" else {}))
-    return file.getvalue()
-
-
-def tiny_files() -> dict[str, bytes]:
+def make_files() -> dict[str, bytes]:
     """Name inside: content, of a whole archive, in no special order."""
     files = {"noisy_imagenette.csv": b"path,noisy_labels_0\n", "words.txt": b"not looked at"}
     for i in range(max(IMAGES.values())):
@@ -58,49 +41,14 @@ def tiny_files() -> dict[str, bytes]:
             for label, wnid in reversed(list(enumerate(CLASSES))):
                 if i < count:
                     name = f"{folder}/{wnid}/{wnid}_{i}.JPEG"
-                    files[name] = jpeg(grey_of(label), SHAPES[folder])
+                    files[name] = jpeg((grey_of(label),) * 3, SHAPES[folder])
     files["train/n01440764/noisy.csv"] = files["train/n01440764/.hidden.JPEG"] = b"not looked at"
     return files
 
 
-def write_zip(path: Path, files: dict[str, bytes], top: str = "") -> Path:
-    path = path.with_name(path.name + ".zip")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, content in files.items():
-            archive.writestr(top + name, content)
-    return path
-
-
-def write_tgz(path: Path, files: dict[str, bytes], top: str = "imagenette2-160/") -> Path:
-    path = path.with_name(path.name + ".tgz")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tarfile.open(path, "w:gz") as archive:
-        folder = tarfile.TarInfo(f"{top}train/n01440764")
-        folder.type = tarfile.DIRTYPE
-        archive.addfile(folder)
-        for name, content in files.items():
-            entry = tarfile.TarInfo(top + name)
-            entry.size = len(content)
-            archive.addfile(entry, io.BytesIO(content))
-    return path
-
-
-def write_folder(path: Path, files: dict[str, bytes], top: str = "imagenette2-160/") -> Path:
-    for name, content in files.items():
-        file = path / f"{top}{name}"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(content)
-    return path
-
-
-WRITERS = {"zip": write_zip, "tgz": write_tgz, "folder": write_folder}
-forms = pytest.mark.parametrize("write", WRITERS.values(), ids=WRITERS)
-
-
 @pytest.fixture
 def archive(tmp_path) -> Path:
-    return write_zip(tmp_path / "tiny", tiny_files())
+    return write_zip(tmp_path / "tiny", make_files())
 
 
 # --- What comes out -----------------------------------------------------------------------------
@@ -110,7 +58,7 @@ def archive(tmp_path) -> Path:
 @pytest.mark.parametrize("top", ["", "mine/"])
 @pytest.mark.parametrize("split, folder", [("train", "train"), ("test", "val")])
 def test_every_form_of_the_archive_gives_the_same_images(tmp_path, write, top, split, folder):
-    found = load_imagenette(split, write(tmp_path / "tiny", tiny_files(), top), SIDE)
+    found = load_imagenette(split, write(tmp_path / "tiny", make_files(), top), SIDE)
     count = IMAGES[folder]
     assert found.images.shape == (10 * count, SIDE, SIDE, 3)
     assert found.categories == tuple(CLASSES.values())
@@ -148,9 +96,9 @@ def test_where_whole_pixels_fall_together_squashing_is_torch_s_average_pooling()
 
 
 def test_an_image_of_the_wanted_size_is_left_as_it_is(tmp_path):
-    files = {name: jpeg(90, (32, 32)) for name in tiny_files() if name.endswith("0.JPEG")}
+    files = {name: jpeg((90, 90, 90), (32, 32)) for name in make_files() if name.endswith("0.JPEG")}
     found = load_imagenette("train", write_zip(tmp_path / "tiny", files), 32)
-    with Image.open(io.BytesIO(jpeg(90, (32, 32)))) as image:
+    with Image.open(io.BytesIO(jpeg((90, 90, 90), (32, 32)))) as image:
         assert (found.images == np.asarray(image)).all()
 
 
@@ -161,14 +109,14 @@ def test_an_image_of_the_wanted_size_is_left_as_it_is(tmp_path):
 def test_images_are_decoded_once_for_each_size_and_again_when_the_archive_changes(
     tmp_path, write, kept, monkeypatch
 ):
-    source = write(tmp_path / "tiny", tiny_files())
+    source = write(tmp_path / "tiny", make_files())
     first = load_imagenette("train", source, SIDE)
     load_imagenette("train", source, 16)
     assert len(list(kept.iterdir())) == 2
     with monkeypatch.context() as patch:
         patch.setattr("cnnlib.data.imagenette.squash", lambda *_: 1 / 0)
         assert np.array_equal(load_imagenette("train", source, SIDE).images, first.images)
-    changed = tiny_files()
+    changed = make_files()
     changed["train/n01440764/n01440764_0.JPEG"] = jpeg(255, (50, 50))
     found = load_imagenette("train", write(tmp_path / "tiny", changed), SIDE)
     assert not np.array_equal(found.images, first.images)
@@ -177,9 +125,9 @@ def test_images_are_decoded_once_for_each_size_and_again_when_the_archive_change
 def test_without_a_path_the_public_archive_comes_first_then_the_small_one(tmp_path, capsys):
     with pytest.raises(FileNotFoundError, match="imagenette2-160.tgz: missing; `python -m cnnlib"):
         load_imagenette("test", side=SIDE)
-    write_zip(tmp_path / "data" / "imagenette-144", tiny_files())
+    write_zip(tmp_path / "data" / "imagenette-144", make_files())
     assert len(load_imagenette("test", side=SIDE)) == 20
-    fewer = {name: c for name, c in tiny_files().items() if not name.endswith("_1.JPEG")}
+    fewer = {name: c for name, c in make_files().items() if not name.endswith("_1.JPEG")}
     write_tgz(tmp_path / "data" / "imagenette2-160", fewer)
     assert len(load_imagenette("test", side=SIDE)) == 10
 
@@ -203,23 +151,13 @@ def test_a_side_beyond_the_photographs_names_the_first(archive):
         load_imagenette("train", archive, 41)
 
 
-def without(start: str) -> Callable[[dict[str, bytes]], dict[str, bytes]]:
-    return lambda files: {name: c for name, c in files.items() if not name.startswith(start)}
-
-
-def changed(name: str, content: bytes) -> Callable[[dict[str, bytes]], dict[str, bytes]]:
-    return lambda files: files | {name: content}
-
-
 IMAGE = "train/n03028079/n03028079_1.JPEG"
 MISTAKES = {
     "no train": (without("train/"), "tiny.*: holds no train/n01440764/"),
-    "no class": (without("train/n03028079"), "train/n03028079: no JPEG image of class n03028079"),
-    "no image": (changed(IMAGE, b"hello"), f"tiny.*: {IMAGE}: no image: "),
-    "empty image": (changed(IMAGE, b""), f"tiny.*: {IMAGE}: no image: "),
-    "another format": (changed(IMAGE, jpeg(9, (50, 50), "PNG")), f"{IMAGE}: no image: "),
-    "cut image": (changed(IMAGE, jpeg(9, (50, 50))[:-20]), f"{IMAGE}: no image: .*truncated"),
-    "too small": (changed(IMAGE, jpeg(9, (50, 31))), f"{IMAGE}: expected at least 32x32 .* 50x31"),
+    "too small": (
+        changed(IMAGE, jpeg((9, 9, 9), (50, 31))),
+        f"{IMAGE}: expected at least 32x32 .* 50x31",
+    ),
 }
 
 
@@ -228,61 +166,26 @@ MISTAKES = {
 def test_a_mistake_in_the_archive_is_an_error_that_names_the_file(
     tmp_path, kept, write, change, message
 ):
-    source = write(tmp_path / "tiny", change(tiny_files()))
+    source = write(tmp_path / "tiny", change(make_files()))
     with pytest.raises(ValueError, match=message):
         load_imagenette("train", source, SIDE)
     assert not kept.exists()
 
 
 def test_an_archive_without_the_test_images_is_an_error(tmp_path):
-    source = write_tgz(tmp_path / "tiny", without("val/")(tiny_files()))
+    source = write_tgz(tmp_path / "tiny", without("val/")(make_files()))
     assert len(load_imagenette("train", source, SIDE)) == 30
     with pytest.raises(ValueError, match="tiny.tgz: val/n01440764: no JPEG image of class"):
         load_imagenette("test", source, SIDE)
-
-
-def write_tar(path: Path, files: dict[str, bytes]) -> Path:
-    """Not compressed."""
-    packed = write_tgz(path, files)
-    packed.with_suffix(".tar").write_bytes(gzip.decompress(packed.read_bytes()))
-    return packed.with_suffix(".tar")
-
-
-@pytest.mark.parametrize("write", [write_zip, write_tgz, write_tar], ids=["zip", "tgz", "tar"])
-@pytest.mark.parametrize("share", [0, 0.001, 0.1, 0.5, 0.9, 0.99, 0.999])
-def test_a_cut_archive_is_an_error_that_names_it(tmp_path, write, share):
-    source = write(tmp_path / "tiny", tiny_files())
-    content = source.read_bytes().rstrip(b"\0")  # the zeros that end a tar archive
-    source.write_bytes(content[: int(share * len(content))])
-    with pytest.raises(ValueError, match=f"{source.name}: cut short or no (zip|tar) archive"):
-        load_imagenette("test", source, SIDE)
-
-
-@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
-def test_a_byte_that_changed_in_the_tar_archive_is_an_error(tmp_path, share):
-    source = write_tgz(tmp_path / "tiny", tiny_files())
-    content = bytearray(source.read_bytes())
-    for place in range(int(share * len(content)), int(share * len(content)) + 20):
-        content[place] ^= 0xFF
-    source.write_bytes(content)
-    with pytest.raises(ValueError, match="tiny.tgz: "):
-        load_imagenette("test", source, SIDE)
-
-
-def test_what_is_no_archive_at_all_is_an_error(tmp_path):
-    for name, kind in (("a.tgz", "tar"), ("a.tar.gz", "tar"), ("a.zip", "zip"), ("a", "zip")):
-        (tmp_path / name).write_bytes(b"<html>not found</html>" * 50)
-        with pytest.raises(ValueError, match=f"{name}: cut short or no {kind} archive"):
-            load_imagenette("train", tmp_path / name)
-        with pytest.raises(FileNotFoundError, match=f"no-{name}"):
-            load_imagenette("train", tmp_path / f"no-{name}")
 
 
 # --- By name ------------------------------------------------------------------------------------
 
 
 def test_load_dataset_knows_it_at_every_size(tmp_path):
-    files = {name: jpeg(90, (150, 145)) for name in tiny_files() if name.endswith("0.JPEG")}
+    files = {
+        name: jpeg((90, 90, 90), (150, 145)) for name in make_files() if name.endswith("0.JPEG")
+    }
     source = write_zip(tmp_path / "tiny", files)
     for name, side in (("imagenette", 144), ("imagenette-128", 128), ("imagenette-1", 1)):
         assert load_dataset(name, "test", source).images.shape == (10, side, side, 3)
@@ -292,51 +195,6 @@ def test_load_dataset_knows_it_at_every_size(tmp_path):
 def test_load_dataset_refuses_an_unknown_name(archive, name):
     with pytest.raises(ValueError, match=f"unknown image set {name!r}; known: .*, imagenette-N"):
         load_dataset(name, "train", archive)
-
-
-# --- Downloading it -----------------------------------------------------------------------------
-
-
-@pytest.fixture
-def server(monkeypatch, tmp_path) -> Iterator[Server]:
-    """Where download_imagenette downloads from; the archive it expects is there."""
-    server = Server()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    content = write_tgz(tmp_path / "served", tiny_files()).read_bytes()
-    server.files[imagenette.ARCHIVE] = content
-    monkeypatch.setattr(imagenette, "URLS", (server.url(imagenette.ARCHIVE),))
-    monkeypatch.setattr(imagenette, "SHA256", hashlib.sha256(content).hexdigest())
-    monkeypatch.setattr("cnnlib.data.download.time.sleep", lambda seconds: None)
-    yield server
-    server.shutdown()
-    server.server_close()
-    thread.join()
-
-
-def test_the_archive_is_downloaded_once_to_where_it_is_looked_for(server, tmp_path, capsys):
-    path = download_imagenette()
-    assert path == tmp_path / "data" / "imagenette2-160.tgz"
-    assert "imagenette2-160.tgz: 100%" in capsys.readouterr().err
-    assert len(load_imagenette("train", side=SIDE)) == 30
-    assert download_imagenette() == path
-    assert len(server.log) == 1
-
-
-def test_the_command_goes_on_where_a_transfer_broke_and_says_where_it_is(server, tmp_path, capsys):
-    server.script = ["cut"]
-    assert main(["imagenette", "--folder", str(tmp_path / "mine")]) == 0
-    path = tmp_path / "mine" / "imagenette2-160.tgz"
-    assert capsys.readouterr().out == f"{path}\n"
-    assert path.read_bytes() == server.files["imagenette2-160.tgz"]
-    assert len(server.log) == 2 and server.log[1][1].startswith("bytes=")
-
-
-def test_something_else_than_the_archive_is_refused(server, tmp_path):
-    server.files[imagenette.ARCHIVE] = b"something else"
-    with pytest.raises(ValueError, match="imagenette2-160.tgz: cut or changed .*expected SHA-256"):
-        download_imagenette()
-    assert list((tmp_path / "data").iterdir()) == []
 
 
 def test_the_public_archive_is_pinned_by_its_published_hash():

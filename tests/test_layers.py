@@ -18,8 +18,15 @@ from cnnlib.layers import (
     StochasticDepth,
     Subsampling,
     TableConv2d,
+    halving_stem,
+    large_stem,
+    small_stem,
     uniform_by_fan_in_,
 )
+from cnnlib.models.densenet import DenseNet
+from cnnlib.models.resnet import BasicBlock, ResNet
+from cnnlib.models.resnet_v2 import PreActBasicBlock, PreActResNet
+from cnnlib.models.resnext import ResNeXt
 from cnnlib.trace import trace
 
 # Three input maps, four output maps: not square, and no two columns alike.
@@ -403,3 +410,37 @@ def test_shape_keeping_layers_are_one_row_that_sees_its_own_place(layer):
 def test_layers_refuse_impossible_settings(make, message):
     with pytest.raises(ValueError, match=f"^{message}: expected"):
         make()
+
+
+# --- stems --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("stem", "shape"), [(large_stem, (56, 16)), (small_stem, (224, 64)), (halving_stem, (112, 32))]
+)
+def test_a_stem_gives_its_channels_at_its_size(stem, shape):
+    conv, pool = stem(5)
+    out = conv(torch.zeros(2, 3, 224, 64))
+    assert conv.bias is None  # normalisation subtracts it
+    assert (out if pool is None else pool(out)).shape == (2, 5, *shape)
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda stem: ResNet(BasicBlock, (1, 1), (4, 6), 3, stem=stem),
+        lambda stem: PreActResNet(PreActBasicBlock, (1, 1), (4, 6), 3, stem=stem),
+        lambda stem: ResNeXt((1, 1), 2, 3, 3, out_channels=16, stem=stem),
+        lambda stem: DenseNet((2, 2), 2, 3, stem=stem),
+    ],
+)
+def test_a_network_begins_with_the_stem_that_it_is_given(build):
+    x = torch.zeros(1, 3, 64, 96)
+    grids = []
+    for stem in (small_stem, halving_stem, large_stem):
+        network = build(stem)
+        last = [row for row in trace(network, x.shape) if row.grid != (1, 1)][-1]
+        grids.append(last.grid)
+        first = next(module for module in network.modules() if isinstance(module, nn.Conv2d))
+        assert (first.kernel_size, first.stride) == (stem(2).conv.kernel_size, stem(2).conv.stride)
+    assert grids == [(32, 48), (16, 24), (8, 12)]

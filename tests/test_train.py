@@ -24,10 +24,10 @@ from cnnlib.train import (
     Recipe,
     Run,
     augment,
-    learning_rate,
-    loss_of,
+    compute_loss,
     map_criterion,
     processes,
+    schedule_rate,
     train,
 )
 from cnnlib.train import run as running
@@ -234,8 +234,10 @@ def test_the_heads_losses_count_as_much_as_the_recipe_says():
     labels = torch.tensor([0, 4, 2, 2])
     recipe = replace(RECIPES["lenet_modern"], auxiliary_weight=0.3)
     main_, first, second = (nn.functional.cross_entropy(each, labels) for each in scores)
-    assert loss_of(tuple(scores), labels, recipe) == pytest.approx(main_ + 0.3 * (first + second))
-    assert loss_of(scores[0], labels, recipe) == pytest.approx(main_)
+    assert compute_loss(tuple(scores), labels, recipe) == pytest.approx(
+        main_ + 0.3 * (first + second)
+    )
+    assert compute_loss(scores[0], labels, recipe) == pytest.approx(main_)
 
 
 def test_smoothed_labels_give_each_wrong_class_its_share():
@@ -243,7 +245,7 @@ def test_smoothed_labels_give_each_wrong_class_its_share():
     logs = scores.log_softmax(dim=1)[0]
     expected = -(0.7 * logs[1] + 0.1 * logs.sum())
     recipe = replace(RECIPES["lenet_modern"], label_smoothing=0.3)
-    assert loss_of(scores, labels, recipe) == pytest.approx(expected.item())
+    assert compute_loss(scores, labels, recipe) == pytest.approx(expected.item())
 
 
 # --- Learning rate ----------------------------------------------------------------
@@ -251,7 +253,7 @@ def test_smoothed_labels_give_each_wrong_class_its_share():
 
 def test_learning_rate_rises_in_a_line_and_falls_along_a_cosine():
     recipe = replace(RECIPES["lenet_modern"], learning_rate=0.8, warm_up=0.25)
-    rates = [learning_rate(recipe, step, 16) for step in range(16)]
+    rates = [schedule_rate(recipe, step, 16) for step in range(16)]
     assert rates[:4] == pytest.approx([0.2, 0.4, 0.6, 0.8])
     assert rates[9] == pytest.approx(0.4)
     assert rates[3:] == sorted(rates[3:], reverse=True)

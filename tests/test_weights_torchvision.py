@@ -8,7 +8,6 @@ import hashlib
 import io
 import math
 import re
-import threading
 import zlib
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
@@ -25,11 +24,11 @@ from cnnlib.weights.torchvision import (
     CHECKPOINTS,
     NETWORKS,
     build,
+    find_torchvision_name,
     from_torchvision,
     load_torchvision,
-    torchvision_name,
 )
-from tests.test_data import Server
+from tests.archives import Server, serving
 
 # (key, batch norm, auxiliary heads): SHA-256 of torchvision's listing, see ``listing``.
 LISTINGS = {
@@ -179,12 +178,12 @@ def picture(height: int, width: int) -> Tensor:
 
 def torchvisions(key: str, model: nn.Module) -> dict[str, Tensor]:
     """Our state dict under torchvision's names."""
-    return {torchvision_name(key, model, name): v for name, v in model.state_dict().items()}
+    return {find_torchvision_name(key, model, name): v for name, v in model.state_dict().items()}
 
 
 def asked_for(key: str, batch_norm: bool, aux: bool, num_classes: int) -> nn.Module:
     """The network that a state dict of this form asks for, on the meta device."""
-    last = NETWORKS[key][2]
+    last = NETWORKS[key].last
     names = {f"{last}.weight": torch.empty(num_classes, 1, device="meta")}
     if batch_norm:
         names["features.1.weight"] = torch.empty(0)
@@ -386,15 +385,10 @@ def test_a_key_that_is_no_name_is_refused(key):
 @pytest.fixture
 def server(monkeypatch) -> Iterator[Server]:
     """Holds no file yet; it is where load_torchvision downloads from."""
-    server = Server()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    monkeypatch.setattr(torchvision, "CHECKPOINT_SERVER", server.url(""))
-    monkeypatch.setattr("cnnlib.data.download.time.sleep", lambda seconds: None)
-    yield server
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with serving() as server:
+        monkeypatch.setattr(torchvision, "CHECKPOINT_SERVER", server.url(""))
+        monkeypatch.setattr("cnnlib.data.download.time.sleep", lambda seconds: None)
+        yield server
 
 
 def publish(server: Server, monkeypatch, content: object, key: str = "squeezenet1_1") -> str:

@@ -10,14 +10,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from cnnlib.data.archive import LayoutError
-from cnnlib.data.cache import data_folder
+from cnnlib.data.cache import find_data_folder
 from cnnlib.data.checksum import read_checked
 from cnnlib.data.download import download_file
 from cnnlib.data.gallery import Photograph, load_gallery
 from cnnlib.data.image_set import ImageSet
-from cnnlib.data.imagenet import imagenet_classes
+from cnnlib.data.imagenet import load_imagenet_classes
 from cnnlib.data.imagenette import download_imagenette, load_imagenette
 from cnnlib.data.mnist import load_mnist, read_idx
 from cnnlib.data.tiny_imagenet import (
@@ -39,12 +41,13 @@ __all__ = [
     "download_file",
     "download_imagenette",
     "download_tiny_imagenet",
-    "imagenet_classes",
     "load_book_classes",
+    "load_clothes",
     "load_dataset",
     "load_digits",
     "load_fashion",
     "load_gallery",
+    "load_imagenet_classes",
     "load_imagenette",
     "load_mnist",
     "load_tiny_imagenet",
@@ -103,6 +106,30 @@ def load_fashion(split: str) -> ImageSet:
     )
 
 
+def load_clothes(
+    split: str, count: int | None = None, *, halved: bool = False, channels: int = 1
+) -> tuple[Tensor, Tensor]:
+    """The first ``count`` clothes of :func:`load_fashion` as a network takes them, with labels.
+
+    Images float32, (N, channels, 28, 28), or (N, channels, 14, 14) where ``halved`` (means of 2x2),
+    with all ``channels`` equal; labels int64, (N,). Over the training images the mean is about 0
+    and the deviation about 1. ``None`` gives all.
+
+    Raises ``ValueError`` for another split, and for a count or channels below 1.
+    """
+    for name, value in (("count", count), ("channels", channels)):
+        if value is not None and value < 1:
+            raise ValueError(f"{name}={value}: expected 1 or more")
+    clothes = load_fashion(split)
+    clothes = clothes.first(count or len(clothes))
+    pixels = torch.from_numpy(clothes.images).float()[:, None] / 255
+    if halved:
+        pixels = (torch.nn.functional.avg_pool2d(pixels, 2) - 0.29) / 0.33
+    else:
+        pixels = (pixels - 0.286) / 0.353
+    return pixels.repeat(1, channels, 1, 1), torch.from_numpy(clothes.labels)
+
+
 def _load_split(
     split: str, path: Path, sha256: str, categories: tuple[str, ...], credit: str
 ) -> ImageSet:
@@ -155,6 +182,6 @@ def load_dataset(name: str, split: str, path: str | Path | None = None) -> Image
         raise ValueError(f"unknown image set {name!r}; known: {known}")
     if not parts[1]:
         return load_tiny_imagenet(split, path)
-    if path is None and (data_folder() / f"{name}.zip").is_file():
-        path = data_folder() / f"{name}.zip"
+    if path is None and (find_data_folder() / f"{name}.zip").is_file():
+        path = find_data_folder() / f"{name}.zip"
     return load_book_classes(split, int(parts[1]), path)

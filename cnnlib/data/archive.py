@@ -250,7 +250,7 @@ def open_archive(path: Path, marker: str) -> Archive:
     return ZipArchive(path, marker)
 
 
-def evenly_mixed(files: Sequence[Sequence[str]]) -> tuple[list[str], np.ndarray]:
+def mix_evenly(files: Sequence[Sequence[str]]) -> tuple[list[str], np.ndarray]:
     """All classes' files, evenly mixed, and the labels: each file's class, int64, (N,).
 
     ``files`` has the names of each class. Any first hundred of the result are a fair sample.

@@ -13,12 +13,12 @@ import numpy as np
 CHECKSUM_BYTES = 4
 
 
-def data_folder() -> Path:
+def find_data_folder() -> Path:
     """The folder that the environment variable ``CNNLIB_DATA`` names, else ``~/.cache/cnnlib``."""
     return Path(os.environ.get("CNNLIB_DATA") or "~/.cache/cnnlib").expanduser()
 
 
-def kept_array(name: str, make: Callable[[], np.ndarray]) -> np.ndarray:
+def keep_array(name: str, make: Callable[[], np.ndarray]) -> np.ndarray:
     """The array that ``make`` gives, made once and kept as a file ``name`` in the data folder.
 
     The array is read-only and mapped into memory: what is not looked at is not read. A file that is
@@ -26,7 +26,7 @@ def kept_array(name: str, make: Callable[[], np.ndarray]) -> np.ndarray:
     make it at the same time do not meet. Where it cannot be written there is a warning, and the
     array lives in memory.
     """
-    path = data_folder() / "decoded" / f"{name}.npy"
+    path = find_data_folder() / "decoded" / f"{name}.npy"
     kept = _read(path)
     if kept is not None:
         return kept

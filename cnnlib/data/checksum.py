@@ -4,7 +4,7 @@ import hashlib
 from pathlib import Path
 
 
-def sha256_of(what: bytes | Path) -> str:
+def hash_file(what: bytes | Path) -> str:
     """The SHA-256 of bytes or of a file, in 64 hex digits. A file is not read into memory whole."""
     if isinstance(what, bytes):
         return hashlib.sha256(what).hexdigest()
@@ -18,7 +18,7 @@ def check_sha256(what: bytes | Path, sha256: str, source: object = None) -> None
     ``sha256`` is all 64 hex digits, or the first 8 or more where no more is published. ``source``
     says where bytes come from; a file says so itself. Raises ``FileNotFoundError`` for no file.
     """
-    found = sha256_of(what)
+    found = hash_file(what)
     if not found.startswith(sha256):
         size = len(what) if isinstance(what, bytes) else what.stat().st_size
         more = "..." if len(sha256) < len(found) else ""

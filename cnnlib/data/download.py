@@ -11,7 +11,7 @@ from urllib.request import Request, urlopen
 
 from tqdm.auto import tqdm
 
-from cnnlib.data.checksum import check_sha256, sha256_of
+from cnnlib.data.checksum import check_sha256, hash_file
 
 CHUNK = 1 << 16
 TIMEOUT = 30  # seconds without a byte
@@ -38,7 +38,7 @@ def download_file(
     if not re.fullmatch("[0-9a-f]{8,64}", sha256):
         raise ValueError(f"sha256={sha256!r}: expected 8 to 64 hex digits, in lower case")
     path = Path(path)
-    if path.is_file() and sha256_of(path).startswith(sha256):
+    if path.is_file() and hash_file(path).startswith(sha256):
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")

@@ -11,11 +11,11 @@ CLASSES_SHA256 = "4e5c8dcf336a1f2e4913d1cb8096e8eb5594f187408e4e808a7340beaeeb2c
 
 
 @cache
-def imagenet_classes() -> dict[str, str]:
+def load_imagenet_classes() -> dict[str, str]:
     """WordNet identifier to name, in the order of the labels: the 1,000 classes of ILSVRC 2012.
 
     A name is the class's first synonym, and no two are alike. The label of a class is its place,
-    from 0: ``list(imagenet_classes().values())[281]`` is ``"tabby"``.
+    from 0: ``list(load_imagenet_classes().values())[281]`` is ``"tabby"``.
 
     Raises ``ValueError`` for a changed file, ``FileNotFoundError`` for none.
     """

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from cnnlib.data.archive import Archive, evenly_mixed, open_archive
-from cnnlib.data.cache import data_folder, kept_array
+from cnnlib.data.archive import Archive, mix_evenly, open_archive
+from cnnlib.data.cache import find_data_folder, keep_array
 from cnnlib.data.download import download_file
 from cnnlib.data.image_set import ImageSet
 from cnnlib.geometry import whole_number
@@ -72,8 +72,8 @@ def load_imagenette(split: str, path: str | Path | None = None, side: int = SIDE
             files.append(archive.images(folder))
             if not files[-1]:
                 raise ValueError(f"{path}: {folder}: no JPEG image of class {wnid}")
-        names, labels = evenly_mixed(files)
-        images = kept_array(
+        names, labels = mix_evenly(files)
+        images = keep_array(
             f"imagenette-{wanted}-{split}-{archive.fingerprint(names)[:16]}",
             lambda: _decode(archive, names, wanted, f"decoding {path.name}, {split}"),
         )
@@ -90,13 +90,13 @@ def download_imagenette(folder: str | Path | None = None) -> Path:
     fast.ai publishes no hash. This one, with the length of 99,003,388 bytes, is TensorFlow
     Datasets'; others give the same of their copies.
     """
-    path = (data_folder() if folder is None else Path(folder)) / ARCHIVE
+    path = (find_data_folder() if folder is None else Path(folder)) / ARCHIVE
     download_file(URLS, path, SHA256)
     return path
 
 
 def _find_archive() -> Path:
-    folder = data_folder()
+    folder = find_data_folder()
     for name in (ARCHIVE, SMALL_ARCHIVE):
         if (folder / name).is_file():
             return folder / name

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from cnnlib.data.archive import Archive, evenly_mixed, open_archive
-from cnnlib.data.cache import data_folder, kept_array
+from cnnlib.data.archive import Archive, mix_evenly, open_archive
+from cnnlib.data.cache import find_data_folder, keep_array
 from cnnlib.data.download import download_file
 from cnnlib.data.image_set import ImageSet
 from cnnlib.geometry import whole_number
@@ -86,7 +86,7 @@ def download_tiny_imagenet(folder: str | Path | None = None) -> Path:
     The hash is that of copies which others have published with its length of 248,100,043 bytes
     (and the MD5 90528d7ca1a48142e341f4ef8d21d0de); Stanford publishes none.
     """
-    path = (data_folder() if folder is None else Path(folder)) / ARCHIVE
+    path = (find_data_folder() if folder is None else Path(folder)) / ARCHIVE
     download_file(URLS, path, SHA256)
     return path
 
@@ -110,8 +110,8 @@ def _load(
             if not files[wnid]:
                 where = f"train/{wnid}/images" if split == "train" else ANNOTATIONS
                 raise ValueError(f"{path}: {where}: no JPEG image of class {wnid}")
-        names, labels = evenly_mixed([files[wnid] for wnid in wnids])
-        images = kept_array(
+        names, labels = mix_evenly([files[wnid] for wnid in wnids])
+        images = keep_array(
             f"tiny-imagenet-{len(wnids)}-{split}-{archive.fingerprint(names)[:16]}",
             lambda: _decode(archive, names, f"decoding {path.name}, {split}"),
         )
@@ -119,7 +119,7 @@ def _load(
 
 
 def _find_archive() -> Path:
-    folder = data_folder()
+    folder = find_data_folder()
     if not (folder / ARCHIVE).is_file():
         raise FileNotFoundError(
             f"{folder / ARCHIVE}: missing; `python -m cnnlib.data tiny-imagenet` fetches it "

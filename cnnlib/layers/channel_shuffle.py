@@ -4,11 +4,12 @@ from torch import Tensor, nn
 
 
 class ChannelShuffle(nn.Module):
-    """Deal the channels out like cards: the first of each group, then the second of each, …
+    """Collect the channels like cards: the first of each group, then the second of each, …
 
-    Behind it, each group of the next grouped convolution holds channels from every group of the one
-    before (Zhang, Zhou, Lin & Sun 2018, Fig. 1c): view the channels as a table of ``groups`` rows,
-    transpose, flatten. (N, C, H, W) in and out.
+    Groups of the next grouped convolution then hold channels from several groups of the one before,
+    from all of them where a group has at least ``groups`` channels (Zhang, Zhou, Lin & Sun 2018,
+    Fig. 1c): view the channels as a table of ``groups`` rows, transpose, flatten. (N, C, H, W) in
+    and out.
 
     Raises ``ValueError`` where the groups do not divide the channels.
     """

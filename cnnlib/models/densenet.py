@@ -12,12 +12,12 @@ biases start at zero, as section 4.2 and the authors' release have it.
 """
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
 
-from cnnlib.layers import he_normal_
+from cnnlib.layers import Stem, halving_stem, he_normal_, large_stem
 
 
 class DenseLayer(nn.Module):
@@ -55,9 +55,9 @@ class Transition(nn.Sequential):
 class DenseNet(nn.Module):
     """``depths`` says how many dense layers each block has (Table 1).
 
-    Input (N, 3, H, W), 224x224 in the paper; returns logits (N, num_classes). ``stem`` is "7x7"
-    with pooling, or "3x3" for small images, or "3x3/2", the same with stride 2. Raises
-    ``ValueError`` for another stem, or a compression outside (0, 1].
+    Input (N, 3, H, W), 224x224 in the paper; returns logits (N, num_classes). ``stem`` is for
+    that, or for smaller images :func:`small_stem` or :func:`halving_stem`. Raises ``ValueError``
+    for a compression outside (0, 1].
     """
 
     def __init__(
@@ -67,25 +67,18 @@ class DenseNet(nn.Module):
         num_classes: int = 1000,
         *,
         compression: float = 0.5,
-        stem: str = "7x7",
+        stem: Callable[[int], Stem] = large_stem,
     ) -> None:
         super().__init__()
-        if stem not in ("7x7", "3x3", "3x3/2"):
-            raise ValueError(f"stem={stem!r}: expected '7x7', '3x3' or '3x3/2'")
         if not 0 < compression <= 1:
             raise ValueError(f"compression={compression}: expected more than 0 and at most 1")
         channels = 2 * growth_rate
         parts = OrderedDict()
-        if stem == "7x7":
-            parts["conv0"] = nn.Conv2d(3, channels, kernel_size=7, stride=2, padding=3, bias=False)
+        parts["conv0"], pool = stem(channels)
+        if pool is not None:
             parts["norm0"] = nn.BatchNorm2d(channels)
             parts["relu0"] = nn.ReLU()
-            parts["pool0"] = nn.MaxPool2d(kernel_size=3, stride=2, padding=1)
-        else:
-            stride = 2 if stem == "3x3/2" else 1
-            parts["conv0"] = nn.Conv2d(
-                3, channels, kernel_size=3, stride=stride, padding=1, bias=False
-            )
+            parts["pool0"] = pool
         for number, depth in enumerate(depths, start=1):
             block = OrderedDict()
             for layer in range(1, depth + 1):
@@ -129,4 +122,4 @@ def densenet161(num_classes: int = 1000) -> DenseNet:
 
 def small_densenet(num_classes: int = 40) -> DenseNet:
     """DenseNet-BC for 64x64: four blocks of four layers, growth rate 16, a 3x3/2 stem."""
-    return DenseNet((4, 4, 4, 4), 16, num_classes, stem="3x3/2")
+    return DenseNet((4, 4, 4, 4), 16, num_classes, stem=halving_stem)

@@ -23,6 +23,7 @@ Where the paper leaves a choice, or common implementations differ:
 """
 
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -129,14 +130,50 @@ MODULES = {
 }
 
 
+def full_stem(*, batch_norm: bool) -> tuple[nn.Sequential, int]:
+    """Table 1 up to the first module, and the channels it gives."""
+
+    def response_norm() -> nn.Module:
+        return nn.Identity() if batch_norm else nn.LocalResponseNorm(size=5, alpha=1e-4, beta=0.75)
+
+    parts = OrderedDict(
+        conv1=conv(3, 64, 7, stride=2, padding=3, batch_norm=batch_norm),
+        pool1=nn.MaxPool2d(kernel_size=3, stride=2, ceil_mode=True),
+        norm1=response_norm(),
+        reduce2=conv(64, 64, 1, batch_norm=batch_norm),
+        conv2=conv(64, 192, 3, padding=1, batch_norm=batch_norm),
+        norm2=response_norm(),
+        pool2=nn.MaxPool2d(kernel_size=3, stride=2, ceil_mode=True),
+    )
+    return nn.Sequential(parts), 192
+
+
+def short_stem(*, batch_norm: bool, stride: int = 2) -> tuple[nn.Sequential, int]:
+    """For 64x64: one convolution and a pooling, no response normalisation; and its channels."""
+    parts = OrderedDict(
+        conv1=conv(3, 64, 3, stride=stride, padding=1, batch_norm=batch_norm),
+        pool2=nn.MaxPool2d(kernel_size=3, stride=2, ceil_mode=True),
+    )
+    return nn.Sequential(parts), 64
+
+
+def pool_by_5x5() -> nn.Module:
+    """The paper's pooling in front of a head: 4x4 from a map of 14x14."""
+    return nn.AvgPool2d(5, stride=3)
+
+
+def pool_to_4x4() -> nn.Module:
+    """The same from a map of any size."""
+    return nn.AdaptiveAvgPool2d(4)
+
+
 class GoogLeNet(nn.Module):
     """Table 1. Input (N, 3, H, W), 224x224 in the paper; returns logits (N, num_classes), or, while
     training with ``aux``, :class:`Outputs`.
 
     ``modules`` are rows like Table 1's: the figures after "inception" tell the stages apart, and a
-    pooling stands between stages. ``stem`` is "7x7", the paper's, or for small images
-    "3x3" (one convolution of 64 channels and a pooling, no response normalisation) and "3x3/2" (the
-    same with stride 2). ``aux_hidden`` is the width of the heads' fc1.
+    pooling stands between stages. ``stem`` is the paper's or, for 64x64, :func:`short_stem`.
+    ``head_pool`` builds the heads' pooling, to 4x4; ``aux_hidden`` is the width of their fc1.
 
     Raises ``ValueError`` for a ``large_kernel`` other than 5 and 3, or for ``aux`` without the
     modules that the heads read.
@@ -151,14 +188,13 @@ class GoogLeNet(nn.Module):
         large_kernel: int = 5,
         reduce: bool = True,
         modules: dict[str, tuple[int, ...]] = MODULES,
-        stem: str = "7x7",
+        stem: Callable[..., tuple[nn.Sequential, int]] = full_stem,
+        head_pool: Callable[[], nn.Module] = pool_by_5x5,
         aux_hidden: int = 1024,
     ) -> None:
         super().__init__()
         if large_kernel not in (3, 5):
             raise ValueError(f"large_kernel={large_kernel}: expected 5, or torchvision's 3")
-        if stem not in ("7x7", "3x3", "3x3/2"):
-            raise ValueError(f"stem={stem!r}: expected '7x7', '3x3' or '3x3/2'")
         if aux and not {"inception4a", "inception4d"} <= set(modules):
             raise ValueError(
                 f"aux=True: expected inception4a and inception4d among {', '.join(modules)}"
@@ -166,26 +202,7 @@ class GoogLeNet(nn.Module):
         norm = {"batch_norm": batch_norm}
         as_torchvision = batch_norm and large_kernel == 3
 
-        def response_norm() -> nn.Module:
-            if batch_norm:
-                return nn.Identity()
-            return nn.LocalResponseNorm(size=5, alpha=1e-4, beta=0.75)
-
-        parts = OrderedDict()
-        if stem != "7x7":
-            channels = 64
-            stride = 2 if stem == "3x3/2" else 1
-            parts["conv1"] = conv(3, channels, 3, stride=stride, padding=1, **norm)
-        else:
-            channels = 192
-            parts["conv1"] = conv(3, 64, 7, stride=2, padding=3, **norm)
-            parts["pool1"] = nn.MaxPool2d(kernel_size=3, stride=2, ceil_mode=True)
-            parts["norm1"] = response_norm()
-            parts["reduce2"] = conv(64, 64, 1, **norm)
-            parts["conv2"] = conv(64, channels, 3, padding=1, **norm)
-            parts["norm2"] = response_norm()
-        parts["pool2"] = nn.MaxPool2d(kernel_size=3, stride=2, ceil_mode=True)
-        self.stem = nn.Sequential(parts)
+        self.stem, channels = stem(batch_norm=batch_norm)
         self.order = []
         stage = None
         for name, numbers in modules.items():
@@ -205,9 +222,7 @@ class GoogLeNet(nn.Module):
                 AuxiliaryHead(
                     self.get_submodule(name).out_channels,
                     num_classes,
-                    nn.AdaptiveAvgPool2d(4)
-                    if as_torchvision or stem != "7x7"
-                    else nn.AvgPool2d(5, stride=3),
+                    pool_to_4x4() if as_torchvision else head_pool(),
                     hidden=aux_hidden,
                     **norm,
                 )
@@ -250,4 +265,11 @@ def small_googlenet(num_classes: int = 40, *, share: float = 0.5, **options) -> 
         "inception3a", "inception3b", "inception4a", "inception4d", "inception4e", "inception5b",
     )  # fmt: skip
     modules = {name: tuple(int(number * share) for number in MODULES[name]) for name in names}
-    return GoogLeNet(num_classes, modules=modules, stem="3x3/2", aux_hidden=256, **options)
+    return GoogLeNet(
+        num_classes,
+        modules=modules,
+        stem=short_stem,
+        head_pool=pool_to_4x4,
+        aux_hidden=256,
+        **options,
+    )

@@ -18,6 +18,7 @@ Where the paper leaves a choice, or does not add up:
 """
 
 from collections import OrderedDict
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -105,10 +106,31 @@ MODULES = {
 }
 
 
+def full_stem() -> tuple[nn.Sequential, int]:
+    """Fig. 5 up to the first module, and the channels it gives."""
+    parts = OrderedDict(
+        conv1=Conv(3, 64, 7, stride=2),
+        pool1=nn.MaxPool2d(kernel_size=3, stride=2, padding=1),
+        reduce2=Conv(64, 64, 1),
+        conv2=Conv(64, 192, 3),
+        pool2=nn.MaxPool2d(kernel_size=3, stride=2, padding=1),
+    )
+    return nn.Sequential(parts), 192
+
+
+def short_stem() -> tuple[nn.Sequential, int]:
+    """For 64x64: one convolution and a pooling; and its channels."""
+    parts = OrderedDict(
+        conv1=Conv(3, 64, 3, stride=2),
+        pool2=nn.MaxPool2d(kernel_size=3, stride=2, padding=1),
+    )
+    return nn.Sequential(parts), 64
+
+
 class InceptionBNNet(nn.Module):
     """Fig. 5. Input (N, 3, H, W), 224x224 in the paper; returns logits (N, num_classes).
 
-    ``stem`` is "7x7", the paper's, or for small images "3x3" (64 channels) and "3x3/2" (stride 2).
+    ``stem`` is the paper's or, for 64x64, :func:`short_stem`.
     """
 
     def __init__(
@@ -116,25 +138,10 @@ class InceptionBNNet(nn.Module):
         num_classes: int = 1000,
         *,
         modules: dict[str, tuple] = MODULES,
-        stem: str = "7x7",
+        stem: Callable[[], tuple[nn.Sequential, int]] = full_stem,
     ) -> None:
         super().__init__()
-        if stem not in ("7x7", "3x3", "3x3/2"):
-            raise ValueError(f"stem={stem!r}: expected '7x7', '3x3' or '3x3/2'")
-        if stem != "7x7":
-            channels = 64
-            stride = 2 if stem == "3x3/2" else 1
-            parts = OrderedDict(conv1=Conv(3, channels, 3, stride=stride))
-        else:
-            channels = 192
-            parts = OrderedDict(
-                conv1=Conv(3, 64, 7, stride=2),
-                pool1=nn.MaxPool2d(kernel_size=3, stride=2, padding=1),
-                reduce2=Conv(64, 64, 1),
-                conv2=Conv(64, channels, 3),
-            )
-        parts["pool2"] = nn.MaxPool2d(kernel_size=3, stride=2, padding=1)
-        self.stem = nn.Sequential(parts)
+        self.stem, channels = stem()
         built = OrderedDict()
         for name, numbers in modules.items():
             built[name] = InceptionBN(channels, *numbers)
@@ -167,4 +174,4 @@ def small_inception_bn(num_classes: int = 40) -> InceptionBNNet:
         "inception3a", "inception3b", "inception3c", "inception4a", "inception4e", "inception5b",
     )  # fmt: skip
     modules = {name: fewer(MODULES[name]) for name in names}
-    return InceptionBNNet(num_classes, modules=modules, stem="3x3/2")
+    return InceptionBNNet(num_classes, modules=modules, stem=short_stem)

@@ -247,6 +247,7 @@ class InceptionResNetV2(nn.Module):
         self, num_classes: int = 1000, *, repeats: tuple[int, int, int] = (10, 20, 9)
     ) -> None:
         super().__init__()
+        of_a, of_b, of_c = repeats
         parts = OrderedDict(
             stem=chain(
                 conv1=Conv(3, 32, 3, stride=2),
@@ -268,10 +269,10 @@ class InceptionResNetV2(nn.Module):
                 branch_pool=chain(pool=mean_pool(), proj=Conv(192, 64, 1)),
             ),
         )
-        for number in range(1, repeats[0] + 1):
+        for number in range(1, of_a + 1):
             parts[f"block35_{number}"] = block35(320)
         parts["mixed6a"] = reduction_a(320, 256, 256, 384, 384)
-        for number in range(1, repeats[1] + 1):
+        for number in range(1, of_b + 1):
             parts[f"block17_{number}"] = block17(1088)
         parts["mixed7a"] = Branches(
             branch3=chain(reduce=Conv(1088, 256, 1), conv=Conv(256, 384, 3, stride=2)),
@@ -283,9 +284,9 @@ class InceptionResNetV2(nn.Module):
             ),
             pool=halve(),
         )
-        for number in range(1, repeats[2] + 1):
+        for number in range(1, of_c + 1):
             parts[f"block8_{number}"] = block8(2080)
-        parts[f"block8_{repeats[2] + 1}"] = block8(2080, scale=1.0, active=False)
+        parts[f"block8_{of_c + 1}"] = block8(2080, scale=1.0, active=False)
         parts["conv7b"] = Conv(2080, 1536, 1)
         self.features = nn.Sequential(parts)
         self.pool = nn.AdaptiveAvgPool2d(1)

@@ -64,10 +64,10 @@ class DenseConv(nn.Sequential):
 class MobileNetV1(nn.Module):
     """``width`` is the paper's alpha: 1, 0.75, 0.5 or 0.25 of the channels everywhere.
 
-    Input (N, 3, H, W), 224x224 in the paper; returns logits (N, num_classes). ``layers`` are
-    (channels, stride) of the separable layers; ``separable=False`` makes them full convolutions,
-    for the comparison of Table 4. Raises ``ValueError`` for a width that leaves the first layer no
-    channel.
+    Input (N, 3, H, W), 224x224 in the paper; returns logits (N, num_classes). ``first`` and
+    ``layers`` are (channels, stride) of the first layer and of the separable ones;
+    ``separable=False`` makes these full convolutions, for the comparison of Table 4. Raises
+    ``ValueError`` for a width that leaves the first layer no channel.
     """
 
     def __init__(
@@ -80,12 +80,11 @@ class MobileNetV1(nn.Module):
         separable: bool = True,
     ) -> None:
         super().__init__()
-        channels = int(first[0] * width)
+        full, stride = first
+        channels = int(full * width)
         if channels < 1:
-            raise ValueError(
-                f"width={width}: expected at least 1/{first[0]}, or no channel is left"
-            )
-        self.conv1 = nn.Conv2d(3, channels, kernel_size=3, stride=first[1], padding=1, bias=False)
+            raise ValueError(f"width={width}: expected at least 1/{full}, or no channel is left")
+        self.conv1 = nn.Conv2d(3, channels, kernel_size=3, stride=stride, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(channels)
         self.relu1 = nn.ReLU()
         convolution = SeparableConv if separable else DenseConv

@@ -68,8 +68,9 @@ class MobileNetV2(nn.Module):
         super().__init__()
         if width <= 0:
             raise ValueError(f"width={width}: expected more than 0")
-        channels = multiple_of_8(first[0] * width)
-        self.conv1 = nn.Conv2d(3, channels, kernel_size=3, stride=first[1], padding=1, bias=False)
+        full, stride = first
+        channels = multiple_of_8(full * width)
+        self.conv1 = nn.Conv2d(3, channels, kernel_size=3, stride=stride, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(channels)
         self.relu1 = nn.ReLU6()
         blocks = OrderedDict()

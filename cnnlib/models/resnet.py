@@ -17,11 +17,11 @@ Where the paper leaves a choice, or common implementations differ from it:
 """
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from torch import Tensor, nn
 
-from cnnlib.layers import PadShortcut, he_normal_
+from cnnlib.layers import PadShortcut, Stem, halving_stem, he_normal_, large_stem, small_stem
 
 
 class BasicBlock(nn.Module):
@@ -86,14 +86,13 @@ class Bottleneck(nn.Module):
 
 
 class ResNet(nn.Module):
-    """The networks of Table 1 and, with ``stem="3x3"``, those of section 4.2 for small images
-    (``"3x3/2"`` is that stem with stride 2).
+    """The networks of Table 1 and, with ``stem=small_stem``, those of section 4.2 for small images.
 
     ``depths`` says how many blocks each stage has, ``widths`` their inner channels. Input (N, 3,
     H, W); the paper's is 224x224, or 32x32 with the small stem. Returns logits (N, num_classes).
 
-    Raises ``ValueError`` for a shortcut other than A, B, C, a stem or a place of the stride that
-    the paper does not have, or depths and widths of different lengths.
+    Raises ``ValueError`` for a shortcut other than A, B, C, a place of the stride that the paper
+    does not have, or depths and widths of different lengths.
     """
 
     def __init__(
@@ -104,14 +103,13 @@ class ResNet(nn.Module):
         num_classes: int = 1000,
         *,
         shortcut: str = "B",
-        stem: str = "7x7",
+        stem: Callable[[int], Stem] = large_stem,
         stride_in: str = "1x1",
         plain: bool = False,
     ) -> None:
         super().__init__()
         for name, value, known in (
             ("shortcut", shortcut, ("A", "B", "C")),
-            ("stem", stem, ("7x7", "3x3", "3x3/2")),
             ("stride_in", stride_in, ("1x1", "3x3")),
         ):
             if value not in known:
@@ -120,13 +118,7 @@ class ResNet(nn.Module):
             raise ValueError(f"depths={tuple(depths)}: expected as many as widths={tuple(widths)}")
 
         channels = widths[0]
-        if stem == "7x7":
-            self.conv1 = nn.Conv2d(3, channels, kernel_size=7, stride=2, padding=3, bias=False)
-            self.pool1 = nn.MaxPool2d(kernel_size=3, stride=2, padding=1)
-        else:
-            stride = 2 if stem == "3x3/2" else 1
-            self.conv1 = nn.Conv2d(3, channels, kernel_size=3, stride=stride, padding=1, bias=False)
-            self.pool1 = None
+        self.conv1, self.pool1 = stem(channels)
         self.bn1 = nn.BatchNorm2d(channels)
         self.relu1 = nn.ReLU()
 
@@ -197,10 +189,10 @@ def resnet_cifar(depth: int, num_classes: int = 10, **options) -> ResNet:
     if depth < 8 or (depth - 2) % 6:
         raise ValueError(f"depth={depth}: expected 6n + 2, as 20, 32, 44, 56 or 110")
     blocks = 3 * [(depth - 2) // 6]
-    options = {"shortcut": "A", "stem": "3x3", **options}
+    options = {"shortcut": "A", "stem": small_stem, **options}
     return ResNet(BasicBlock, blocks, (16, 32, 64), num_classes, **options)
 
 
 def small_resnet18(num_classes: int = 40) -> ResNet:
     """ResNet-18 for 64x64: a 3x3 stem with stride 2, a quarter as wide; ends on 4x4."""
-    return ResNet(BasicBlock, (2, 2, 2, 2), (16, 32, 64, 128), num_classes, stem="3x3/2")
+    return ResNet(BasicBlock, (2, 2, 2, 2), (16, 32, 64, 128), num_classes, stem=halving_stem)

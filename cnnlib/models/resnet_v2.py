@@ -16,11 +16,11 @@ Where the paper leaves a choice:
 """
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from torch import Tensor, nn
 
-from cnnlib.layers import he_normal_
+from cnnlib.layers import Stem, halving_stem, he_normal_, large_stem, small_stem
 
 
 class PreActBasicBlock(nn.Module):
@@ -86,9 +86,9 @@ def project(in_channels: int, out_channels: int, stride: int) -> nn.Module | Non
 class PreActResNet(nn.Module):
     """ResNet with pre-activation blocks.
 
-    Input (N, 3, H, W), returns logits (N, num_classes). ``stem`` is "7x7" with pooling, for
-    224x224, or "3x3" for small images, or "3x3/2", the same with stride 2. Raises ``ValueError``
-    for another stem or place of the stride, or for depths and widths of different lengths.
+    Input (N, 3, H, W), returns logits (N, num_classes). ``stem`` is for 224x224, or for smaller
+    images :func:`small_stem` or :func:`halving_stem`. Raises ``ValueError`` for another place of
+    the stride, or for depths and widths of different lengths.
     """
 
     def __init__(
@@ -98,24 +98,16 @@ class PreActResNet(nn.Module):
         widths: Sequence[int] = (64, 128, 256, 512),
         num_classes: int = 1000,
         *,
-        stem: str = "7x7",
+        stem: Callable[[int], Stem] = large_stem,
         stride_in: str = "1x1",
     ) -> None:
         super().__init__()
-        if stem not in ("7x7", "3x3", "3x3/2"):
-            raise ValueError(f"stem={stem!r}: expected '7x7', '3x3' or '3x3/2'")
         if stride_in not in ("1x1", "3x3"):
             raise ValueError(f"stride_in={stride_in!r}: expected '1x1' or '3x3'")
         if len(depths) != len(widths):
             raise ValueError(f"depths={tuple(depths)}: expected as many as widths={tuple(widths)}")
         channels = widths[0]
-        if stem == "7x7":
-            self.conv1 = nn.Conv2d(3, channels, kernel_size=7, stride=2, padding=3, bias=False)
-            self.pool1 = nn.MaxPool2d(kernel_size=3, stride=2, padding=1)
-        else:
-            stride = 2 if stem == "3x3/2" else 1
-            self.conv1 = nn.Conv2d(3, channels, kernel_size=3, stride=stride, padding=1, bias=False)
-            self.pool1 = None
+        self.conv1, self.pool1 = stem(channels)
         self.stages = []
         for stage, (depth, width) in enumerate(zip(depths, widths, strict=True), start=2):
             blocks = OrderedDict()
@@ -163,11 +155,13 @@ def preact_resnet_cifar(depth: int, num_classes: int = 10, **options) -> PreActR
     if depth < 11 or (depth - 2) % 9:
         raise ValueError(f"depth={depth}: expected 9n + 2, as 164 or 1001")
     blocks = 3 * [(depth - 2) // 9]
-    return PreActResNet(PreActBottleneck, blocks, (16, 32, 64), num_classes, stem="3x3", **options)
+    return PreActResNet(
+        PreActBottleneck, blocks, (16, 32, 64), num_classes, stem=small_stem, **options
+    )
 
 
 def small_preact_resnet18(num_classes: int = 40) -> PreActResNet:
     """Pre-activation ResNet-18 for 64x64: a 3x3 stem with stride 2, a quarter as wide."""
     return PreActResNet(
-        PreActBasicBlock, (2, 2, 2, 2), (16, 32, 64, 128), num_classes, stem="3x3/2"
+        PreActBasicBlock, (2, 2, 2, 2), (16, 32, 64, 128), num_classes, stem=halving_stem
     )

@@ -18,12 +18,12 @@ The stride lies in the 3x3, as the paper has it (section 4.3). Initialisation as
 """
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
 
-from cnnlib.layers import he_normal_
+from cnnlib.layers import Stem, halving_stem, he_normal_, large_stem
 from cnnlib.models.resnet import make_shortcut
 
 
@@ -121,8 +121,7 @@ class ResNeXt(nn.Module):
     """The networks of Table 1: ``cardinality`` paths of ``base_width`` channels in stage conv2.
 
     Input (N, 3, H, W), returns logits (N, num_classes). Widths double from stage to stage.
-    Raises ``ValueError`` for a form other than a, b, c, or another stem than "7x7", "3x3" and
-    "3x3/2" (stride 2).
+    Raises ``ValueError`` for a form other than a, b, c.
     """
 
     forms = FORMS
@@ -135,22 +134,14 @@ class ResNeXt(nn.Module):
         num_classes: int = 1000,
         *,
         out_channels: int = 256,
-        stem: str = "7x7",
+        stem: Callable[[int], Stem] = large_stem,
         form: str = "c",
     ) -> None:
         super().__init__()
         if form not in self.forms:
             raise ValueError(f"form={form!r}: expected one of {', '.join(self.forms)}")
-        if stem not in ("7x7", "3x3", "3x3/2"):
-            raise ValueError(f"stem={stem!r}: expected '7x7', '3x3' or '3x3/2'")
         channels = out_channels // 4
-        if stem == "7x7":
-            self.conv1 = nn.Conv2d(3, channels, kernel_size=7, stride=2, padding=3, bias=False)
-            self.pool1 = nn.MaxPool2d(kernel_size=3, stride=2, padding=1)
-        else:
-            stride = 2 if stem == "3x3/2" else 1
-            self.conv1 = nn.Conv2d(3, channels, kernel_size=3, stride=stride, padding=1, bias=False)
-            self.pool1 = None
+        self.conv1, self.pool1 = stem(channels)
         self.bn1 = nn.BatchNorm2d(channels)
         self.relu1 = nn.ReLU()
         self.stages = []
@@ -221,4 +212,4 @@ def resnext101_32x4d(num_classes: int = 1000, **options) -> ResNeXt:
 
 def small_resnext(num_classes: int = 40) -> ResNeXt:
     """ResNeXt for 64x64: eight paths of four channels, six blocks, a 3x3/2 stem."""
-    return ResNeXt((1, 2, 2, 1), 8, 4, num_classes, out_channels=64, stem="3x3/2")
+    return ResNeXt((1, 2, 2, 1), 8, 4, num_classes, out_channels=64, stem=halving_stem)

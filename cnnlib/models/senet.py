@@ -16,7 +16,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from cnnlib.layers import SqueezeExcite
+from cnnlib.layers import SqueezeExcite, halving_stem
 from cnnlib.models.resnet import Bottleneck, ResNet
 from cnnlib.models.resnext import GroupedBlock, ResNeXt
 
@@ -85,4 +85,4 @@ def se_resnext50_32x4d(num_classes: int = 1000) -> SEResNeXt:
 
 def small_se_resnet(num_classes: int = 40) -> SEResNet:
     """SE-ResNet for 64x64: six bottlenecks, a quarter of the width, a 3x3/2 stem."""
-    return SEResNet((1, 2, 2, 1), (16, 32, 64, 128), num_classes, stem="3x3/2")
+    return SEResNet((1, 2, 2, 1), (16, 32, 64, 128), num_classes, stem=halving_stem)

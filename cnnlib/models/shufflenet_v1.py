@@ -79,7 +79,7 @@ class ShuffleNetV1(nn.Module):
         groups: int = 3,
         scale: float = 1.0,
         depths: tuple[int, ...] = (4, 8, 4),
-        small_stem: bool = False,
+        first_stride: int = 2,
         shuffle: bool = True,
     ) -> None:
         super().__init__()
@@ -89,8 +89,9 @@ class ShuffleNetV1(nn.Module):
             raise ValueError(f"scale={scale}: expected more than 0")
         out_channels = multiple_of(groups, STAGE_2[groups] * scale)
         channels = multiple_of(groups, 24 * scale)
-        stride = 1 if small_stem else 2
-        self.conv1 = nn.Conv2d(3, channels, kernel_size=3, stride=stride, padding=1, bias=False)
+        self.conv1 = nn.Conv2d(
+            3, channels, kernel_size=3, stride=first_stride, padding=1, bias=False
+        )
         self.bn1 = nn.BatchNorm2d(channels)
         self.relu1 = nn.ReLU()
         self.pool1 = nn.MaxPool2d(kernel_size=3, stride=2, padding=1)
@@ -132,5 +133,5 @@ def shufflenet_v1(num_classes: int = 1000, **options) -> ShuffleNetV1:
 
 def small_shufflenet_v1(num_classes: int = 40, **options) -> ShuffleNetV1:
     """ShuffleNet v1 for 64x64: the first layer keeps the size; half the channels and units."""
-    options = {"scale": 0.5, "depths": (2, 4, 2), "small_stem": True, **options}
+    options = {"scale": 0.5, "depths": (2, 4, 2), "first_stride": 1, **options}
     return ShuffleNetV1(num_classes, **options)

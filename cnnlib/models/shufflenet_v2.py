@@ -94,31 +94,31 @@ class ShuffleNetV2(nn.Module):
         num_classes: int = 1000,
         *,
         depths: tuple[int, int, int] = (4, 8, 4),
-        small_stem: bool = False,
+        first_stride: int = 2,
     ) -> None:
         super().__init__()
         if len(channels) != 4 or any(count % 2 for count in channels):
             raise ValueError(f"channels={channels}: expected four even numbers")
-        stride = 1 if small_stem else 2
-        self.conv1 = nn.Conv2d(3, 24, kernel_size=3, stride=stride, padding=1, bias=False)
+        self.conv1 = nn.Conv2d(3, 24, kernel_size=3, stride=first_stride, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(24)
         self.relu1 = nn.ReLU()
         self.pool1 = nn.MaxPool2d(kernel_size=3, stride=2, padding=1)
+        *widths, last = channels
         before = 24
         stages = OrderedDict()
-        for stage, (width, depth) in enumerate(zip(channels[:3], depths, strict=True), start=2):
+        for stage, (width, depth) in enumerate(zip(widths, depths, strict=True), start=2):
             units = OrderedDict([(f"unit{stage}_1", DownUnit(before, width))])
             for number in range(2, depth + 1):
                 units[f"unit{stage}_{number}"] = SplitUnit(width)
             stages[f"stage{stage}"] = nn.Sequential(units)
             before = width
         self.stages = nn.Sequential(stages)
-        self.conv5 = nn.Conv2d(before, channels[3], kernel_size=1, bias=False)
-        self.bn5 = nn.BatchNorm2d(channels[3])
+        self.conv5 = nn.Conv2d(before, last, kernel_size=1, bias=False)
+        self.bn5 = nn.BatchNorm2d(last)
         self.relu5 = nn.ReLU()
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.flatten = nn.Flatten()
-        self.fc = nn.Linear(channels[3], num_classes)
+        self.fc = nn.Linear(last, num_classes)
         he_normal_(self)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -136,4 +136,4 @@ def shufflenet_v2(num_classes: int = 1000, scale: float = 1.0) -> ShuffleNetV2:
 
 def small_shufflenet_v2(num_classes: int = 40) -> ShuffleNetV2:
     """ShuffleNet v2 for 64x64: no stride in the first layer, half the units, 448 at the end."""
-    return ShuffleNetV2((96, 192, 384, 448), num_classes, depths=(2, 4, 2), small_stem=True)
+    return ShuffleNetV2((96, 192, 384, 448), num_classes, depths=(2, 4, 2), first_stride=1)

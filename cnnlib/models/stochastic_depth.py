@@ -12,11 +12,11 @@ experiments on CIFAR. A dropped block is not computed at all, which is where the
 saved.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from torch import Tensor, nn
 
-from cnnlib.layers import StochasticDepth
+from cnnlib.layers import Stem, StochasticDepth, halving_stem, small_stem
 from cnnlib.models.resnet import BasicBlock, ResNet
 
 
@@ -52,7 +52,7 @@ class StochasticDepthResNet(ResNet):
         *,
         last_survival: float = 0.5,
         shortcut: str = "A",
-        stem: str = "3x3",
+        stem: Callable[[int], Stem] = small_stem,
     ) -> None:
         super().__init__(DroppingBlock, depths, widths, num_classes, shortcut=shortcut, stem=stem)
         layers = [module for module in self.modules() if isinstance(module, StochasticDepth)]
@@ -68,4 +68,4 @@ def stochastic_depth110(num_classes: int = 10, **options) -> StochasticDepthResN
 
 def small_stochastic_depth(num_classes: int = 40) -> StochasticDepthResNet:
     """ResNet-18's stages for 64x64, a quarter as wide, with the paper's schedule."""
-    return StochasticDepthResNet((2, 2, 2, 2), (16, 32, 64, 128), num_classes, stem="3x3/2")
+    return StochasticDepthResNet((2, 2, 2, 2), (16, 32, 64, 128), num_classes, stem=halving_stem)

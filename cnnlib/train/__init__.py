@@ -10,25 +10,37 @@ resumed gives the same weights as one that was not. Several processes share each
 ``torchrun --nproc-per-node=2 -m cnnlib.train KEY``.
 """
 
-from cnnlib.train.augmentation import Augmentation, augment
-from cnnlib.train.losses import loss_of, map_criterion
+from cnnlib.train.augmentation import Augmentation, augment, crop_randomly
+from cnnlib.train.colour import ColourAxes, find_colour_axes, shift_colours
+from cnnlib.train.loop import descend, draw_batches, fit_network
+from cnnlib.train.losses import compute_loss, map_criterion
 from cnnlib.train.recipes import DEVIATIONS, RECIPES, Deviation, Recipe
-from cnnlib.train.run import Run, fit, learning_rate, make_optimiser
+from cnnlib.train.run import Run, fit, make_optimiser, schedule_rate
+from cnnlib.train.warping import draw_displacements, warp
 from cnnlib.train.weight_files import train, write_weights
 
 __all__ = [
     "DEVIATIONS",
     "RECIPES",
     "Augmentation",
+    "ColourAxes",
     "Deviation",
     "Recipe",
     "Run",
     "augment",
+    "compute_loss",
+    "crop_randomly",
+    "descend",
+    "draw_batches",
+    "draw_displacements",
+    "find_colour_axes",
     "fit",
-    "learning_rate",
-    "loss_of",
+    "fit_network",
     "make_optimiser",
     "map_criterion",
+    "schedule_rate",
+    "shift_colours",
     "train",
+    "warp",
     "write_weights",
 ]

@@ -83,6 +83,29 @@ def augment(
     return images
 
 
+def crop_randomly(
+    images: Tensor, shape: tuple[int, int], generator: torch.Generator | None = None
+) -> Tensor:
+    """From each image a piece of ``shape`` (height, width), at a place of its own.
+
+    Every place where the piece fits is as likely as any other: (H - height + 1) (W - width + 1) of
+    them (Krizhevsky, Sutskever & Hinton 2012, section 4.1, who take 224x224 of 256x256). (N, C, H,
+    W) in, (N, C, height, width) out; pixels are copied, not interpolated. ``generator`` is a CPU
+    generator. Raises ``ValueError`` for a piece that is larger than the image.
+    """
+    count, _, height, width = images.shape
+    new_height, new_width = shape
+    if not (1 <= new_height <= height and 1 <= new_width <= width):
+        raise ValueError(f"shape={tuple(shape)}: expected at least 1x1, at most {height}x{width}")
+    tops = torch.randint(height - new_height + 1, (count,), generator=generator).tolist()
+    lefts = torch.randint(width - new_width + 1, (count,), generator=generator).tolist()
+    pieces = [
+        image[:, top : top + new_height, left : left + new_width]
+        for image, top, left in zip(images, tops, lefts, strict=True)
+    ]
+    return torch.stack(pieces)
+
+
 def _each(amounts: Tensor, images: Tensor) -> Tensor:
     """One amount an image, shaped to act on all its values."""
     return amounts.view(-1, 1, 1, 1).to(images.device)

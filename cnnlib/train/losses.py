@@ -24,7 +24,7 @@ def map_criterion(scores: Tensor, labels: Tensor, rubbish_penalty: float) -> Ten
     return F.cross_entropy(torch.cat([scores, rubbish], dim=1), labels)
 
 
-def loss_of(outputs: Tensor | tuple[Tensor, ...], labels: Tensor, recipe: Recipe) -> Tensor:
+def compute_loss(outputs: Tensor | tuple[Tensor, ...], labels: Tensor, recipe: Recipe) -> Tensor:
     """The loss of a batch, as the recipe has it.
 
     ``outputs`` is what the network returned in training: scores (N, K) or, from a network with

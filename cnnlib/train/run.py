@@ -18,7 +18,7 @@ from tqdm.auto import tqdm
 from cnnlib.data import load_dataset
 from cnnlib.train.augmentation import augment
 from cnnlib.train.fast_layers import use_fast_layers
-from cnnlib.train.losses import loss_of
+from cnnlib.train.losses import compute_loss
 from cnnlib.train.processes import Processes, can_mix_precision, join_processes, keep_freed_memory
 from cnnlib.train.recipes import Recipe
 from cnnlib.weights import measure
@@ -27,7 +27,7 @@ from cnnlib.weights.records import write_whole
 LOOK_AFTER = 20  # steps between two looks at the loss; a look makes a GPU wait
 
 
-def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
+def schedule_rate(recipe: Recipe, step: int, steps: int) -> float:
     """The rate of step ``step`` (from 0) of ``steps``: up in a line, down along a cosine."""
     progress = (step + 1) / steps
     if progress <= recipe.warm_up:
@@ -75,6 +75,7 @@ class Run:
         self.pixels = torch.from_numpy(pixels).to(device)
         self.labels = torch.from_numpy(self.train_set.labels).to(device)
         self.whole = recipe.preprocessing.uncropped(*self.pixels.shape[1:3])
+        self.crop = recipe.preprocessing.height, recipe.preprocessing.width  # where augmented
         self.steps_an_epoch = len(self._batches(torch.arange(len(self.labels))))
         self.mixed = recipe.mixed_precision and can_mix_precision(device)
         torch.manual_seed(1000 * recipe.seed)
@@ -116,7 +117,7 @@ class Run:
         batches = self._batches(torch.randperm(len(self.labels), generator=generator))
         for index, batch in enumerate(batches):
             inputs, labels = self.inputs(batch, generator)
-            rate = learning_rate(recipe, epoch * self.steps_an_epoch + index, self.steps)
+            rate = schedule_rate(recipe, epoch * self.steps_an_epoch + index, self.steps)
             loss, scores = self.step(inputs, labels, rate, len(batch))
             loss_sum += loss * len(labels)
             correct += (scores.argmax(dim=1) == labels).sum()
@@ -146,9 +147,8 @@ class Run:
         if recipe.augmentation is None:
             inputs = recipe.preprocessing.apply_tensor(pixels)
         else:  # distorted before it is cropped, so that what comes in is picture, not border
-            shape = recipe.preprocessing.height, recipe.preprocessing.width
             whole = self.whole.apply_tensor(pixels)
-            inputs = augment(whole, recipe.augmentation, generator, shape)
+            inputs = augment(whole, recipe.augmentation, generator, self.crop)
             inputs, rows = self.processes.share(inputs), self.processes.share(rows)
         if recipe.mixed_precision:
             inputs = inputs.contiguous(memory_format=torch.channels_last)
@@ -160,18 +160,26 @@ class Run:
         """One step of the optimiser: the loss and the scores before it."""
         mixed = torch.autocast(inputs.device.type, torch.bfloat16) if self.mixed else nullcontext()
         with mixed:
-            outputs = self.trained(inputs)
-            loss = loss_of(outputs, labels, self.recipe)
+            loss, scores = self.answer(inputs, labels)
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         self.optimiser.zero_grad()
         # The processes' gradients are averaged: shares of unequal size must weigh unequally.
         (loss * (len(labels) * self.processes.count / batch_size)).backward()
+        self.edit_gradients()
         if self.recipe.clip_norm is not None:
             nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip_norm)
         self.optimiser.step()
-        scores = outputs if isinstance(outputs, Tensor) else outputs[0]
         return loss.detach(), scores.detach()
+
+    def answer(self, inputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """The loss of a batch, and its scores."""
+        outputs = self.trained(inputs)
+        scores = outputs if isinstance(outputs, Tensor) else outputs[0]
+        return compute_loss(outputs, labels, self.recipe), scores
+
+    def edit_gradients(self) -> None:
+        """What a kind of training does to the gradients before a step; here nothing."""
 
     def _measure(self) -> dict[str, float]:
         """The share of test images that are right, and with many classes right among five."""

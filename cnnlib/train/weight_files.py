@@ -77,11 +77,11 @@ def _wait(processes: Processes) -> None:
 
 def write_weights(run: Run, key: str, folder: Path) -> WeightFile:
     """Write ``KEY.safetensors`` and its record, ``KEY.json``."""
-    model, tensors = kept_network(run, key)
+    model, tensors = finish_network(run, key)
     return WeightFile.save(folder, key, tensors, **_facts(run, key, model))
 
 
-def kept_network(run: Run, key: str) -> tuple[nn.Module, dict[str, Tensor]]:
+def finish_network(run: Run, key: str) -> tuple[nn.Module, dict[str, Tensor]]:
     """The trained network as it is kept: no auxiliary heads, rounded if the recipe says so.
 
     The network is on the CPU in float32; the tensors are what its file holds.

@@ -8,6 +8,7 @@
 from cnnlib.weights.measuring import measure, measure_accuracy
 from cnnlib.weights.preprocessing import Preprocessing
 from cnnlib.weights.records import WEIGHTS, WeightFile, load_weights, preprocess
+from cnnlib.weights.snapshots import load_snapshots
 from cnnlib.weights.torchvision import from_torchvision, load_torchvision
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "Preprocessing",
     "WeightFile",
     "from_torchvision",
+    "load_snapshots",
     "load_torchvision",
     "load_weights",
     "measure",

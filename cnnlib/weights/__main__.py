@@ -1,4 +1,5 @@
 """``python -m cnnlib.weights verify [KEY]``: is what the records say of the weights still true?
+``python -m cnnlib.weights snapshots KEY FOLDER`` keeps what ships of a training's snapshots.
 
 Every file is checked against its SHA-256 and its network's shapes. Then the accuracy is measured
 anew, where the images are at hand, and has to be the recorded one but for images that are too close
@@ -16,7 +17,7 @@ from torch import nn
 
 from cnnlib.data import DATASETS, ImageSet, LayoutError, load_dataset
 from cnnlib.data.command_line import OneLineParser
-from cnnlib.weights.measuring import ranks, score_images, undecided
+from cnnlib.weights.measuring import find_undecided, rank_labels, score_images
 from cnnlib.weights.records import (
     WEIGHTS,
     Records,
@@ -24,6 +25,7 @@ from cnnlib.weights.records import (
     find_record,
     load_weights,
 )
+from cnnlib.weights.snapshots import write_snapshots
 
 NOT_MEASURED = "the file is as recorded; accuracy NOT measured"
 
@@ -44,7 +46,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         default=[],
         help="folder or archive of an image set that does not ship; once for each set",
     )
+    keep = commands.add_parser("snapshots", help="keep some layers of a training's snapshots")
+    keep.add_argument("key", help="whose weights lie in OUTPUT already")
+    keep.add_argument("folder", type=Path, help="where KEY-epoch-NNN.safetensors lie")
+    keep.add_argument("--output", type=Path, default=WEIGHTS.folder, help="folder to write to")
     options = parser.parse_args(arguments)
+    if options.command == "snapshots":
+        try:
+            print(write_snapshots(options.key, options.folder, options.output).file)
+        except (ValueError, OSError) as error:
+            parser.error(str(error))
+        return 0
 
     keys = [options.key] if options.key else list(Records(options.folder or WEIGHTS.folder))
     if not keys:
@@ -96,8 +108,8 @@ def _verify(record: WeightFile, model: nn.Module, data: Sequence[Path]) -> tuple
     for k, share, how in ((1, record.accuracy, "right"), (5, record.top5, "right in top five")):
         if share is None:
             continue
-        right = int((ranks(scores, labels) < k).sum())
-        either_way = int(undecided(scores, labels, k).sum())
+        right = int((rank_labels(scores, labels) < k).sum())
+        either_way = int(find_undecided(scores, labels, k).sum())
         same = abs(right - round(share * len(labels))) <= either_way <= len(labels) // 100
         said.append(
             f"{right / len(labels):.2%} of {len(labels)} test images {how}, "

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cnnlib.data import imagenet_classes
+from cnnlib.data import load_imagenet_classes
 from cnnlib.data.checksum import read_checked
 from cnnlib.data.command_line import OneLineParser
 from cnnlib.models import build_network
@@ -90,7 +90,7 @@ def convert_layers(layers: Mapping[str, Sequence[np.ndarray]]) -> dict[str, Tens
             name = f"features.{name}"
         tensors[f"{name}.weight"] = torch.from_numpy(kernel.transpose(3, 2, 0, 1).copy()).half()
         tensors[f"{name}.bias"] = torch.from_numpy(bias.copy()).half()
-    classes = len(imagenet_classes())
+    classes = len(load_imagenet_classes())
     check_tensors("the source", KEY, build_network(KEY, classes).state_dict(), tensors)
     return tensors
 
@@ -102,7 +102,7 @@ def write_weights(tensors: Mapping[str, Tensor], output: Path) -> WeightFile:
         KEY,
         tensors,
         preprocessing=CAFFE_IMAGENET,
-        categories=tuple(imagenet_classes().values()),
+        categories=tuple(load_imagenet_classes().values()),
         dataset="imagenet",
         source=SOURCE,
         licence=LICENCE,

@@ -58,7 +58,7 @@ def score_images(
     return result
 
 
-def ranks(scores: Tensor, labels: Tensor) -> Tensor:
+def rank_labels(scores: Tensor, labels: Tensor) -> Tensor:
     """The place, from 0, that each image's right category takes: int64, (N,).
 
     It is the number of larger scores plus the number of equal ones before it. So a network that
@@ -73,7 +73,7 @@ def ranks(scores: Tensor, labels: Tensor) -> Tensor:
     return (larger | ((scores == own) & earlier)).sum(dim=1)
 
 
-def undecided(scores: Tensor, labels: Tensor, k: int) -> Tensor:
+def find_undecided(scores: Tensor, labels: Tensor, k: int) -> Tensor:
     """Which images could be right or wrong among the first ``k`` on another machine: bool, (N,).
 
     These are the images whose right score is nearer to the k-th largest of the others than
@@ -96,12 +96,12 @@ def measure(
     """For each ``k`` the share of images, 0 to 1, whose right category is among the first ``k``.
 
     The images are run through the network once, on the device it is on. Of equal scores the earlier
-    category comes first (:func:`ranks`).
+    category comes first (:func:`rank_labels`).
 
     Raises ``ValueError`` for a ``k`` below 1 and as :func:`score_images`.
     """
     k = tuple(whole_number(most, "k", 1) for most in k)
-    place = ranks(score_images(model, which, image_set), torch.from_numpy(image_set.labels))
+    place = rank_labels(score_images(model, which, image_set), torch.from_numpy(image_set.labels))
     return {most: int((place < most).sum()) / len(image_set) for most in k}
 
 

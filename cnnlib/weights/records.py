@@ -12,7 +12,7 @@ import safetensors.torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from cnnlib.data.checksum import read_checked, sha256_of
+from cnnlib.data.checksum import hash_file, read_checked
 from cnnlib.models import NETWORKS, build_network
 from cnnlib.weights.preprocessing import Preprocessing
 
@@ -76,7 +76,7 @@ class WeightFile:
         """
         content = safetensors.torch.save(dict(tensors))
         file = Path(folder) / f"{key}.safetensors"
-        record = cls(key=key, file=file, sha256=sha256_of(content), **facts)
+        record = cls(key=key, file=file, sha256=hash_file(content), **facts)
         file.parent.mkdir(parents=True, exist_ok=True)
         write_whole(file, content)
         write_whole(record.path, record.to_json().encode())

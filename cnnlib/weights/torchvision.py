@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -160,34 +161,41 @@ def resnext101(base_width: int, cardinality: int, num_classes: int) -> ResNeXt:
     return ResNeXt((3, 4, 23, 3), cardinality, base_width, num_classes)
 
 
-# Each key's constructor, its rules, and torchvision's name for the last layer.
-NETWORKS: dict[str, tuple[Callable[..., nn.Module], Rules, str]] = {
-    "alexnet_one_column": (alexnet_one_column, ALEXNET, "classifier.6"),
-    "vgg11": (vgg11, CLASSIFIER_OF_VGG, "classifier.6"),
-    "vgg13": (vgg13, CLASSIFIER_OF_VGG, "classifier.6"),
-    "vgg16": (vgg16, CLASSIFIER_OF_VGG, "classifier.6"),
-    "vgg19": (vgg19, CLASSIFIER_OF_VGG, "classifier.6"),
-    "googlenet": (partial(googlenet, batch_norm=True, large_kernel=3), GOOGLENET, "fc"),
-    "inception_v3": (inception_v3, INCEPTION_V3, "fc"),
-    "resnet18": (resnet18, RESNET, "fc"),
-    "resnet34": (resnet34, RESNET, "fc"),
-    "resnet50": (partial(resnet50, stride_in="3x3"), RESNET, "fc"),
-    "resnet101": (partial(resnet101, stride_in="3x3"), RESNET, "fc"),
-    "resnet152": (partial(resnet152, stride_in="3x3"), RESNET, "fc"),
-    "squeezenet1_0": (squeezenet1_0, SQUEEZENET, "classifier.1"),
-    "squeezenet1_1": (squeezenet1_1, SQUEEZENET, "classifier.1"),
-    "densenet121": (densenet121, DENSENET, "classifier"),
-    "densenet169": (densenet169, DENSENET, "classifier"),
-    "densenet201": (densenet201, DENSENET, "classifier"),
-    "densenet161": (densenet161, DENSENET, "classifier"),
-    "resnext50_32x4d": (resnext50_32x4d, RESNET, "fc"),
-    "resnext101_32x8d": (partial(resnext101, 8, 32), RESNET, "fc"),
-    "resnext101_64x4d": (partial(resnext101, 4, 64), RESNET, "fc"),
-    "mobilenet_v2": (mobilenet_v2, MOBILENET_V2, "classifier.1"),
-    "shufflenet_v2": (shufflenet_v2, SHUFFLENET_V2, "fc"),
-    "shufflenet_v2_x0_5": (partial(shufflenet_v2, scale=0.5), SHUFFLENET_V2, "fc"),
-    "shufflenet_v2_x1_5": (partial(shufflenet_v2, scale=1.5), SHUFFLENET_V2, "fc"),
-    "shufflenet_v2_x2_0": (partial(shufflenet_v2, scale=2.0), SHUFFLENET_V2, "fc"),
+class Counterpart(NamedTuple):
+    """A network of ours that torchvision has too; ``last`` is its name for the last layer."""
+
+    build: Callable[..., nn.Module]
+    rules: Rules
+    last: str
+
+
+NETWORKS = {
+    "alexnet_one_column": Counterpart(alexnet_one_column, ALEXNET, "classifier.6"),
+    "vgg11": Counterpart(vgg11, CLASSIFIER_OF_VGG, "classifier.6"),
+    "vgg13": Counterpart(vgg13, CLASSIFIER_OF_VGG, "classifier.6"),
+    "vgg16": Counterpart(vgg16, CLASSIFIER_OF_VGG, "classifier.6"),
+    "vgg19": Counterpart(vgg19, CLASSIFIER_OF_VGG, "classifier.6"),
+    "googlenet": Counterpart(partial(googlenet, batch_norm=True, large_kernel=3), GOOGLENET, "fc"),
+    "inception_v3": Counterpart(inception_v3, INCEPTION_V3, "fc"),
+    "resnet18": Counterpart(resnet18, RESNET, "fc"),
+    "resnet34": Counterpart(resnet34, RESNET, "fc"),
+    "resnet50": Counterpart(partial(resnet50, stride_in="3x3"), RESNET, "fc"),
+    "resnet101": Counterpart(partial(resnet101, stride_in="3x3"), RESNET, "fc"),
+    "resnet152": Counterpart(partial(resnet152, stride_in="3x3"), RESNET, "fc"),
+    "squeezenet1_0": Counterpart(squeezenet1_0, SQUEEZENET, "classifier.1"),
+    "squeezenet1_1": Counterpart(squeezenet1_1, SQUEEZENET, "classifier.1"),
+    "densenet121": Counterpart(densenet121, DENSENET, "classifier"),
+    "densenet169": Counterpart(densenet169, DENSENET, "classifier"),
+    "densenet201": Counterpart(densenet201, DENSENET, "classifier"),
+    "densenet161": Counterpart(densenet161, DENSENET, "classifier"),
+    "resnext50_32x4d": Counterpart(resnext50_32x4d, RESNET, "fc"),
+    "resnext101_32x8d": Counterpart(partial(resnext101, 8, 32), RESNET, "fc"),
+    "resnext101_64x4d": Counterpart(partial(resnext101, 4, 64), RESNET, "fc"),
+    "mobilenet_v2": Counterpart(mobilenet_v2, MOBILENET_V2, "classifier.1"),
+    "shufflenet_v2": Counterpart(shufflenet_v2, SHUFFLENET_V2, "fc"),
+    "shufflenet_v2_x0_5": Counterpart(partial(shufflenet_v2, scale=0.5), SHUFFLENET_V2, "fc"),
+    "shufflenet_v2_x1_5": Counterpart(partial(shufflenet_v2, scale=1.5), SHUFFLENET_V2, "fc"),
+    "shufflenet_v2_x2_0": Counterpart(partial(shufflenet_v2, scale=2.0), SHUFFLENET_V2, "fc"),
 }
 
 
@@ -297,14 +305,14 @@ def from_torchvision(key: str, state_dict: Mapping[str, Tensor] | nn.Module) -> 
     if not isinstance(key, str) or key not in NETWORKS:
         named = repr(key) if isinstance(key, str) else f"of type {type(key).__name__}"
         raise ValueError(f"no torchvision weights for key {named}; known: {', '.join(NETWORKS)}")
-    entries, of = entries_of(key, state_dict)
-    state_dict = {today(name): value for name, value in entries.items()}
+    entries, of = find_entries(key, state_dict)
+    state_dict = {rename_old_entry(name): value for name, value in entries.items()}
     no_tensors = [name for name, value in state_dict.items() if not torch.is_tensor(value)]
     complain(of, {"no tensor": no_tensors})
     complain(of, {"without values": [n for n, value in state_dict.items() if value.is_meta]})
     model = build(key, state_dict, of)
     expected = model.state_dict()
-    ours = {torchvision_name(key, model, name): name for name in expected}
+    ours = {find_torchvision_name(key, model, name): name for name in expected}
     if set(expected) <= set(state_dict) and set(expected) != set(ours):
         raise ValueError(
             f"{of}: the names are our own network's, not torchvision's: "
@@ -331,7 +339,7 @@ AROUND = ("state_dict", "model_state_dict", "model")
 WRAPPERS = ("module.", "_orig_mod.")
 
 
-def entries_of(key: str, given: object) -> tuple[dict[str, object], str]:
+def find_entries(key: str, given: object) -> tuple[dict[str, object], str]:
     """The state dict in what was given, its names without wrappers, and words for where it was.
 
     Raises ``ValueError`` that says what was given, where there is none in it.
@@ -361,14 +369,14 @@ def all_begin(names: Iterable[str], prefix: str) -> bool:
     return all(name.startswith(prefix) for name in names)
 
 
-def today(name: str) -> str:
+def rename_old_entry(name: str) -> str:
     """torchvision's present name for an entry of an old file: norm.1 became norm1."""
     return re.sub(r"(\.denselayer\d+\.(?:norm|relu|conv))\.(\d)\.", r"\1\2.", name)
 
 
 def build(key: str, state_dict: Mapping[str, Tensor], of: str) -> nn.Module:
     """The network that the names and the last layer's shape ask for, on the meta device."""
-    constructor, _, last = NETWORKS[key]
+    last = NETWORKS[key].last
     weight = state_dict.get(f"{last}.weight")
     if weight is None:
         complain(of, {"missing": [f"{last}.weight"]})
@@ -382,21 +390,21 @@ def build(key: str, state_dict: Mapping[str, Tensor], of: str) -> nn.Module:
     if key in ("googlenet", "inception_v3"):
         options["aux"] = any(name.lower().startswith("aux") for name in state_dict)
     with torch.device("meta"):
-        return constructor(num_classes=len(weight), **options)
+        return NETWORKS[key].build(num_classes=len(weight), **options)
 
 
-def torchvision_name(key: str, model: nn.Module, name: str) -> str:
+def find_torchvision_name(key: str, model: nn.Module, name: str) -> str:
     """torchvision's name for our state dict's entry ``name``."""
-    for pattern, replacement in NETWORKS[key][1]:
+    for pattern, replacement in NETWORKS[key].rules:
         name = re.sub(pattern, replacement, name)
     if key.startswith(("vgg", "squeezenet")):
-        name = numbered(model, "features", name, first=0)
+        name = number_layer(model, "features", name, first=0)
     if key.startswith("mobilenet"):
-        name = numbered(model, "blocks", name, first=1)
+        name = number_layer(model, "blocks", name, first=1)
     return name
 
 
-def numbered(model: nn.Module, container: str, name: str, first: int) -> str:
+def number_layer(model: nn.Module, container: str, name: str, first: int) -> str:
     """torchvision numbers in ``features`` what we name in ``container``; the order is the same."""
     if not name.startswith(f"{container}."):
         return name
