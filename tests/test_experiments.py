@@ -4,6 +4,7 @@ import json
 import math
 from dataclasses import asdict, replace
 from functools import cache
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,49 +17,60 @@ from cnnlib.experiments import (
     LOGS,
     Arm,
     RunLog,
-    best_rates,
-    bracket,
+    compare_every_pair,
     compare_right,
     compare_shares,
     compare_values,
     conditions,
     differences,
-    every_pair,
+    find_best_rates,
+    find_best_steps,
+    find_bracket,
+    find_plateau,
+    find_single_runs,
+    find_unresolved_pairs,
     load_experiment,
-    plateau,
-    pooled_spread,
+    make_sample,
+    pool_spread,
     read_log,
     results_table,
     run_arm,
-    sample_of,
-    single_runs,
-    steps_at_best_rate,
     steps_table,
-    unresolved_pairs,
 )
-from cnnlib.experiments.costs import cost_of_build
+from cnnlib.experiments.costs import count_cost_of_build
 from cnnlib.experiments.experiment import RateSearch
-from cnnlib.experiments.measures import leave_out, power_above
+from cnnlib.experiments.measures import (
+    leave_out,
+    measure_power_above,
+    measure_silent_classes,
+)
 from cnnlib.experiments.packing import pack, pack_bits, unpack, unpack_bits
-from cnnlib.experiments.tables import images_in_words
+from cnnlib.experiments.tables import describe_images
 from cnnlib.experiments.yardstick import student_quantile
-from cnnlib.layers import StochasticDepth
+from cnnlib.layers import StochasticDepth, halving_stem
 from cnnlib.models.resnet import BasicBlock, resnet_cifar
+from cnnlib.models.xception import SeparableConv2d
 from cnnlib.trace import LayerTrace, trace
 from cnnlib.train import run as training_run
+from cnnlib.train.recipes import TINY_IMAGES
 
 SMALL_ONES = [name for name in EXPERIMENTS if name != "leaderboard"]
 NEW_ONES = [
     "relu_tanh",
     "overlap_lrn",
+    "last_relu",
     "nin_heads",
     "nin_heads_longer",
     "first_layer_sizes",
+    "removed_layers",
     "kernel_stacks",
     "heads_by_start",
     "equal_kernels",
     "plain_residual",
     "group_shuffle",
+    "transitions",
+    "separable_order",
+    "rows_and_columns",
 ]
 SIZES_OF_POOLS = ("side_by_side", "overlapping")
 ARMS = [(name, arm) for name in SMALL_ONES for arm in EXPERIMENTS[name].arms]
@@ -87,6 +99,8 @@ def input_shape(name: str, arm: str) -> tuple[int, int, int]:
 
 
 def classes_of(dataset: str) -> int:
+    if dataset == "imagenette":
+        return 1000  # SqueezeNet's: the ten are told among them
     return int(dataset.rpartition("-")[2]) if dataset.startswith("tiny-imagenet-") else 10
 
 
@@ -121,11 +135,11 @@ def test_arm_gives_scores_for_any_number_of_classes(name, arm):
 
 @pytest.mark.parametrize("name", SMALL_ONES)
 def test_no_two_arms_are_the_same(name):
-    def told(arm: Arm) -> tuple[str, str, float]:
+    def told(arm: Arm) -> tuple[str, str, str, float]:
         torch.manual_seed(1)
         network = arm.build(40)
         start = sum(float(weights.detach().abs().sum()) for weights in network.parameters())
-        return str(network), str(arm.changes), start
+        return str(network), str(arm.changes), str(arm.run), start
 
     arms = EXPERIMENTS[name].arms.values()
     assert len({told(arm) for arm in arms}) == len(arms)
@@ -142,7 +156,6 @@ def test_arms_of_an_experiment_have_one_recipe_but_for_the_named_change(name):
 @pytest.mark.parametrize(
     ("name", "one", "other"),
     [
-        ("small_kernels", "one_7x7", "three_3x3_as_many_weights"),
         ("kernel_stacks", "one_7x7", "three_3x3_as_many_weights"),
         ("separable", "separable", "dense_as_much_work"),
     ],
@@ -154,24 +167,48 @@ def test_equal_weights_are_equal_within_a_fifteenth(name, one, other):
 @pytest.mark.parametrize(
     ("name", "one", "other"),
     [
-        ("inception_reduction", "reduced", "naive_as_much_work"),
         ("separable", "separable", "dense_as_much_work"),
+        ("rows_and_columns", "square", "large_grid"),
+        ("rows_and_columns", "square", "grid_of_14"),
+        ("rows_and_columns", "large_grid_cheap", "grid_of_14_cheap"),
     ],
 )
 def test_equal_work_is_equal_within_a_hundredth(name, one, other):
     assert work(name, one) == pytest.approx(work(name, other), rel=0.01)
 
 
+def test_compressed_dense_net_works_less_and_the_wider_one_as_much_as_the_whole():
+    whole, half, wider = (work("transitions", arm) for arm in ("all", "half", "half_wider"))
+    assert half < 0.85 * whole and wider == pytest.approx(whole, rel=0.05)
+
+
+def test_every_separable_convolution_is_turned_round_and_started_as_the_others():
+    torch.manual_seed(1)
+    first, turned = (
+        [m for m in EXPERIMENTS["separable_order"].arms[f"{which}_first"].build(10).modules()
+         if isinstance(m, SeparableConv2d)]
+        for which in ("depthwise", "pointwise")
+    )  # fmt: skip
+    assert len(first) == len(turned) == 14
+    for one, other in zip(first, turned, strict=True):
+        assert [name for name, _ in one.named_children()] == ["depthwise", "pointwise"]
+        assert [name for name, _ in other.named_children()] == ["pointwise", "depthwise"]
+        assert other.depthwise.out_channels == other.pointwise.out_channels
+        assert one.pointwise.weight.shape == other.pointwise.weight.shape
+    weights = torch.cat([layer.pointwise.weight.flatten() for layer in turned[-2:]])
+    assert weights.std().item() == pytest.approx((2 / 128) ** 0.5, rel=0.1)
+
+
 @pytest.mark.parametrize(
     "name",
     [
-        "small_kernels",
         "kernel_stacks",
         "separable",
-        "inception_reduction",
         "equal_kernels",
-        "shuffle",
         "group_shuffle",
+        "transitions",
+        "separable_order",
+        "rows_and_columns",
     ],
 )
 def test_arms_see_as_much(name):
@@ -181,11 +218,8 @@ def test_arms_see_as_much(name):
 @pytest.mark.parametrize(
     "name",
     [
-        "degradation",
         "plain_residual",
-        "shuffle",
         "group_shuffle",
-        "pooling_and_lrn",
         "overlap_lrn",
         "stochastic_depth",
         "relu_tanh",
@@ -195,20 +229,42 @@ def test_what_is_switched_has_no_weights(name):
     counts = [(parameters(name, arm), work(name, arm)) for arm in EXPERIMENTS[name].arms]
     deep, groups = [(0, 2), (1, 3)], [(0, 1), (2, 3)]
     pairs = {
-        "degradation": deep,
         "plain_residual": deep,
-        "shuffle": groups,
         "group_shuffle": groups,
     }
     for one, other in pairs.get(name, [(0, i) for i in range(len(counts))]):
         assert counts[one] == counts[other]
 
 
-@pytest.mark.parametrize(("stride", "size"), [(4, 16), (2, 31)])
-def test_the_first_layers_stride_alone_sets_the_sizes(stride, size):
-    for kernel_size in (7, 11):
-        shape = rows("first_layer", f"kernel{kernel_size}_stride{stride}")[0].out_shape
-        assert shape == (1, 48, size, size)
+class Brightness(nn.Module):
+    """Scores of four classes: 0, 0 for dark images, 0 for bright ones, and never 0."""
+
+    def forward(self, x):
+        light = x.mean(dim=(1, 2, 3))
+        return torch.stack([0 * light, light.relu(), (-light).relu(), light.abs() + 1], dim=1)
+
+
+def test_silent_classes_have_a_score_of_zero_for_every_image():
+    images = np.repeat(np.array([0, 255, 255], np.uint8), 48 * 48 * 3).reshape(3, 48, 48, 3)
+    run = SimpleNamespace(
+        model=Brightness(),
+        recipe=EXPERIMENTS["last_relu"].recipe,
+        test_set=ImageSet(images, np.zeros(3, dtype=np.int64), tuple("abcd"), "noise"),
+        processes=SimpleNamespace(device="cpu"),
+    )
+    assert measure_silent_classes(run) == {"images": 3, "silent": [True, False, False, False]}
+    assert run.model.training
+
+
+def test_last_relu_is_all_that_the_two_heads_differ_in():
+    torch.manual_seed(0)
+    relu, linear = (
+        EXPERIMENTS["last_relu"].arms[name].build(4).eval() for name in ("relu", "linear")
+    )
+    linear.load_state_dict(relu.state_dict())
+    x = torch.randn(2, 3, 48, 48)
+    assert linear(x).min() < 0
+    assert torch.equal(linear.features(x).relu(), relu.features(x))
 
 
 def test_maps_behind_the_second_layer_are_equal_whatever_the_first():
@@ -222,6 +278,20 @@ def test_maps_behind_the_second_layer_are_equal_whatever_the_first():
         second = next(number for number, row in enumerate(found) if row.name == "conv2")
         behind.add(tuple((row.name, row.out_shape, row.macs) for row in found[second:]))
     assert len(behind) == 1
+
+
+def test_removed_layers_are_gone_and_leave_all_maps_their_size():
+    sizes, weighted = [], []
+    for arm in EXPERIMENTS["removed_layers"].arms:
+        sizes.append({row.name: row.out_shape[2:] for row in rows("removed_layers", arm)})
+        weighted.append([row.name for row in rows("removed_layers", arm) if row.parameters])
+    maps = {name: size for name, size in sizes[0].items() if size}
+    assert all(own[name] == size for own in sizes for name, size in maps.items() if name in own)
+    convolutions = ["conv1", "conv2", "conv3", "conv4", "conv5"]
+    few, connected = ["conv1", "conv2", "conv5"], ["fc6", "fc7", "fc8"]
+    assert weighted == [
+        convolutions + connected, [*convolutions, "fc8"], few + connected, [*few, "fc8"],
+    ]  # fmt: skip
 
 
 def test_pools_of_both_kinds_give_the_same_maps():
@@ -261,26 +331,25 @@ def test_constant_stochastic_depth_never_drops_and_linear_ends_at_a_half():
 # --- A run --------------------------------------------------------------------------------------
 
 
-def test_run_writes_a_log_that_is_read_back(noise, tmp_path, monkeypatch):
-    monkeypatch.setitem(EXPERIMENTS, "shuffle", replace(EXPERIMENTS["shuffle"], seeds=2))
-    written = run_arm("shuffle", "groups3", 2, tmp_path)
-    assert [path.name for path in (tmp_path / "shuffle").iterdir()] == ["groups3-seed2.json"]
-    assert load_experiment("shuffle", tmp_path) == [written]
-    assert (written.experiment, written.arm, written.seed) == ("shuffle", "groups3", 2)
-    assert written.parameters == parameters("shuffle", "groups3")
+def test_run_writes_a_log_that_is_read_back(noise, tmp_path):
+    written = run_arm("group_shuffle", "groups3", 2, tmp_path)
+    assert [path.name for path in (tmp_path / "group_shuffle").iterdir()] == ["groups3-seed2.json"]
+    assert load_experiment("group_shuffle", tmp_path) == [written]
+    assert (written.experiment, written.arm, written.seed) == ("group_shuffle", "groups3", 2)
+    assert written.parameters == parameters("group_shuffle", "groups3")
     assert written.tested_on == 80 and [entry["epoch"] for entry in written.log] == [1, 2]
     assert written.accuracy == written.log[-1]["test_accuracy"]
     assert written.recipe["seed"] == 2 and written.measured == {}
     assert written.right_images().mean() == written.accuracy
     assert written.right_images(5).mean() == written.top5 > written.accuracy
     assert not (written.right_images() & ~written.right_images(5)).any()
-    assert written.cost["macs"] == work("shuffle", "groups3")
+    assert written.cost["macs"] == work("group_shuffle", "groups3")
 
 
 def test_test_images_are_looked_at_now_and_then_and_at_the_end(noise, tmp_path, monkeypatch):
-    seldom = replace(EXPERIMENTS["shortcuts"], look_every=2)
-    monkeypatch.setitem(EXPERIMENTS, "shortcuts", seldom)
-    log = run_arm("shortcuts", "B", 1, tmp_path, epochs=3)
+    seldom = replace(EXPERIMENTS["plain_residual"], look_every=2)
+    monkeypatch.setitem(EXPERIMENTS, "plain_residual", seldom)
+    log = run_arm("plain_residual", "residual20_B", 1, tmp_path, epochs=3)
     assert [entry["epoch"] for entry in log.log] == [2, 3]  # the others are not kept
     assert all("test_accuracy" in entry for entry in log.log)
 
@@ -302,7 +371,9 @@ def test_rate_search_counts_steps_and_makes_none_up(tmp_path, monkeypatch):
 
 
 def test_logs_that_ship_are_of_the_arms_as_they_stand():
-    found = sorted(LOGS.glob("*/*.json"))
+    names = {path.name for path in LOGS.iterdir()}
+    assert names - {"evidence", "transferring.json"} <= set(EXPERIMENTS)  # those have own tests
+    found = [path for name in EXPERIMENTS for path in sorted((LOGS / name).glob("*.json"))]
     assert found
     for path in found:
         log = read_log(path)
@@ -314,14 +385,16 @@ def test_logs_that_ship_are_of_the_arms_as_they_stand():
             network = build(classes)
         assert log.parameters == sum(weights.numel() for weights in network.parameters()), path
         if log.cost is not None:
-            assert log.cost == cost_of_build(build, classes, input_shape(log.experiment, log.arm))
+            assert log.cost == count_cost_of_build(
+                build, classes, input_shape(log.experiment, log.arm)
+            )
         for share, top in ((log.accuracy, 1), (log.top5, 5)):
             right = log.right_images(top)
             assert right is None or right.mean() == pytest.approx(share), path
 
 
 def test_stopped_run_goes_on_to_the_same_log(noise, tmp_path, monkeypatch):
-    whole = run_arm("shortcuts", "B", 1, tmp_path / "whole")
+    whole = run_arm("plain_residual", "residual20_B", 1, tmp_path / "whole")
     save = training_run.Run.save
 
     def save_and_stop(self, path):
@@ -331,8 +404,8 @@ def test_stopped_run_goes_on_to_the_same_log(noise, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(training_run.Run, "save", save_and_stop)
         with pytest.raises(KeyboardInterrupt):
-            run_arm("shortcuts", "B", 1, tmp_path / "cut")
-    resumed = run_arm("shortcuts", "B", 1, tmp_path / "cut")
+            run_arm("plain_residual", "residual20_B", 1, tmp_path / "cut")
+    resumed = run_arm("plain_residual", "residual20_B", 1, tmp_path / "cut")
 
     def without_times(log):
         return [{k: v for k, v in entry.items() if k != "seconds"} for entry in log.log]
@@ -355,20 +428,21 @@ def test_diverged_run_is_a_result(noise, tmp_path, monkeypatch):
 def test_existing_log_and_unknown_names_are_refused(noise, tmp_path):
     for arguments, message in (
         (("depth", "A", 1), "unknown experiment 'depth'"),
-        (("shortcuts", "D", 1), "shortcuts has no arm 'D'; it has: B, C"),
-        (("shortcuts", "B", 2), "seed=2: expected 1 to 1"),
+        (("plain_residual", "D", 1), "plain_residual has no arm 'D'; it has: plain20, plain56"),
+        (("plain_residual", "plain20", 4), "seed=4: expected 1 to 3"),
     ):
         with pytest.raises(ValueError, match=message):
             run_arm(*arguments, tmp_path)
     assert not list(tmp_path.iterdir())
-    (tmp_path / "shortcuts").mkdir()
-    (tmp_path / "shortcuts" / "B-seed1.json").write_text("{}")
-    with pytest.raises(FileExistsError, match="B-seed1.json"):
-        run_arm("shortcuts", "B", 1, tmp_path)
+    taken = tmp_path / "plain_residual" / "residual20_B-seed1.json"
+    taken.parent.mkdir()
+    taken.write_text("{}")
+    with pytest.raises(FileExistsError, match="residual20_B-seed1.json"):
+        run_arm("plain_residual", "residual20_B", 1, tmp_path)
     with pytest.raises(ValueError, match="no log of an experiment"):
-        read_log(tmp_path / "shortcuts" / "B-seed1.json")
+        read_log(taken)
     with pytest.raises(FileNotFoundError, match="no logs"):
-        load_experiment("shuffle", tmp_path)
+        load_experiment("group_shuffle", tmp_path)
 
 
 # --- What is measured ---------------------------------------------------------------------------
@@ -411,12 +485,15 @@ def test_power_above_tells_waves_by_their_length():
     along = np.arange(11)
     waves = [np.cos(2 * np.pi * f * along) for f in (0.05, 0.4)]
     planes = np.stack([np.tile(waves[0], (11, 1)), np.tile(waves[1], (11, 1)).T, np.ones((11, 11))])
-    slow, fast, flat = power_above(planes[:, None], 0.25)
+    slow, fast, flat = measure_power_above(planes[:, None], 0.25)
     assert slow < 0.1 and fast > 0.9 and flat == 0
 
 
 def test_first_layer_finds_a_dead_filter_and_its_waves(noise, tmp_path, monkeypatch):
-    arm = EXPERIMENTS["first_layer"].arms["kernel7_stride2"]
+    experiment = EXPERIMENTS["first_layer_sizes"]
+    recipe = replace(experiment.recipe, preprocessing=TINY_IMAGES)
+    monkeypatch.setitem(EXPERIMENTS, "first_layer_sizes", replace(experiment, recipe=recipe))
+    arm = experiment.arms["kernel7_stride2"]
 
     def build(num_classes):
         network = arm.build(num_classes)
@@ -427,22 +504,22 @@ def test_first_layer_finds_a_dead_filter_and_its_waves(noise, tmp_path, monkeypa
         return network
 
     changed = replace(arm, build=build, changes={"learning_rate": 1e-9})
-    monkeypatch.setitem(EXPERIMENTS["first_layer"].arms, "kernel7_stride2", changed)
-    measured = run_arm("first_layer", "kernel7_stride2", 1, tmp_path, epochs=1).measured
+    monkeypatch.setitem(EXPERIMENTS["first_layer_sizes"].arms, "kernel7_stride2", changed)
+    measured = run_arm("first_layer_sizes", "kernel7_stride2", 1, tmp_path, epochs=1).measured
     assert [number for number, dead in enumerate(measured["dead"]) if dead] == [5]
     assert measured["active"][5] == 0 and measured["high"][5] == 0
     weights = unpack(measured["weights"])
-    assert weights.shape == (48, 3, 7, 7)
+    assert weights.shape == (32, 3, 7, 7)
     assert np.sqrt((weights**2).sum(axis=(1, 2, 3))) == pytest.approx(measured["norm"], abs=1e-3)
     assert np.argmax(measured["norm"]) == 6
     assert measured["stride"] == 2 and measured["high"] == measured["aliased"]
 
 
 def test_heads_reach_early_modules_and_none_behind_them(noise, tmp_path):
-    measured = run_arm("auxiliary_heads", "with_heads", 1, tmp_path, epochs=1).measured
+    measured = run_arm("heads_by_start", "he_with_heads", 1, tmp_path, epochs=1).measured
     for when in ("fresh", "trained"):
         heads, main = measured[when]["heads"], measured[when]["main"]
-        assert list(heads) == list(main) and len(main) == 7
+        assert list(heads) == list(main) and len(main) == 6
         assert all(value > 0 for value in main.values())
         assert [name for name, value in heads.items() if value == 0] == [
             "inception4e",
@@ -469,7 +546,7 @@ def test_dropped_blocks_are_counted(noise, tmp_path, monkeypatch):
     from cnnlib.experiments.arms import _network
     from cnnlib.models.stochastic_depth import StochasticDepthResNet
 
-    short = _network(StochasticDepthResNet, (1, 1, 1), (8, 16, 32), stem="3x3/2")
+    short = _network(StochasticDepthResNet, (1, 1, 1), (8, 16, 32), stem=halving_stem)
     arm = replace(EXPERIMENTS["stochastic_depth"].arms["linear"], build=short)
     monkeypatch.setitem(EXPERIMENTS["stochastic_depth"].arms, "linear", arm)
     log = run_arm("stochastic_depth", "linear", 1, tmp_path, epochs=1)
@@ -495,7 +572,7 @@ def a_log(arm: str, seed: int, accuracy: float, **changes) -> RunLog:
     }
     entry = {"epoch": 6, "train_accuracy": 0.625, "test_accuracy": accuracy}
     given = {
-        "experiment": "shortcuts",
+        "experiment": "plain_residual",
         "arm": arm,
         "seed": seed,
         "accuracy": accuracy,
@@ -601,11 +678,11 @@ def test_conditions_are_those_of_all_runs():
 def test_every_experiments_images_have_a_name():
     for experiment in EXPERIMENTS.values():
         shape = experiment.recipe.preprocessing
-        words = images_in_words(experiment.recipe.dataset, shape.height, shape.width)
+        words = describe_images(experiment.recipe.dataset, shape.height, shape.width)
         assert f"{shape.height}×{shape.width}" in words
-    assert images_in_words("imagenette-32", 32, 32) == "the ten classes of Imagenette at 32×32"
-    with pytest.raises(ValueError, match="dataset='digits'"):
-        images_in_words("digits", 28, 28)
+    assert describe_images("imagenette-32", 32, 32) == "the ten classes of Imagenette at 32×32"
+    with pytest.raises(ValueError, match="dataset='letters'"):
+        describe_images("letters", 28, 28)
     few = a_log("A", 1, 0.5)
     few = replace(few, recipe=few.recipe | {"dataset": "fashion", "limit": 300})
     assert conditions([few]).startswith(
@@ -629,13 +706,13 @@ def test_flags_come_back_and_other_text_is_refused():
 
 
 def test_mean_and_spread_are_numpys_and_one_value_has_no_spread():
-    assert sample_of([0.752, 0.752]) == (0.752, 0.0, 2)
-    mean, spread, count = sample_of([1.0, 2.0, 6.0])
+    assert make_sample([0.752, 0.752]) == (0.752, 0.0, 2)
+    mean, spread, count = make_sample([1.0, 2.0, 6.0])
     assert (mean, count) == (3.0, 3) and spread == pytest.approx(math.sqrt(7))
-    assert sample_of([0.5]) == (0.5, None, 1)
+    assert make_sample([0.5]) == (0.5, None, 1)
     for values in ([], [1.0, math.nan]):
         with pytest.raises(ValueError, match="one or more finite numbers"):
-            sample_of(values)
+            make_sample(values)
 
 
 # Student's t, two-sided 95 %, from the printed tables.
@@ -735,25 +812,27 @@ def test_pairs_are_unresolved_within_the_yardstick_and_single_runs_are_named():
     one, other = made_up_runs(generator, 3, 400, 0.0)
     far = generator.random((1, 400)) < 0.95
     logs = [*logs_of("A", one), *logs_of("B", other), *logs_of("C", far)]
-    assert [pair[:2] for pair in every_pair(logs)] == [("A", "B"), ("A", "C"), ("B", "C")]
-    assert [pair[:2] for pair in unresolved_pairs(logs)] == [("A", "B")]
-    assert single_runs(logs) == ["C"]
-    own, common = (every_pair(logs, common_spread=common)[1].interval for common in (False, True))
+    assert [pair[:2] for pair in compare_every_pair(logs)] == [("A", "B"), ("A", "C"), ("B", "C")]
+    assert [pair[:2] for pair in find_unresolved_pairs(logs)] == [("A", "B")]
+    assert find_single_runs(logs) == ["C"]
+    own, common = (
+        compare_every_pair(logs, common_spread=common)[1].interval for common in (False, True)
+    )
     assert (own.seeds, common.seeds) == ("none", "common")
-    pooled = pooled_spread(logs)
+    pooled = pool_spread(logs)
     variances = [side.mean(axis=1).var(ddof=1) for side in (one, other)]
     assert pooled.spread == pytest.approx(math.sqrt(sum(variances) / 2)) and pooled.count == 5
-    assert pooled_spread(logs[-1:]) is None
+    assert pool_spread(logs[-1:]) is None
 
 
 def test_bracket_has_its_best_inside_and_counts_no_censored_run():
     steps = {0.01: [300, 310], 0.03: [100, 120], 0.1: [90, None], 0.3: [None, None]}
-    assert bracket(steps) == (0.03, True, (0.1, 0.3)) and bracket(steps).sound
-    assert bracket({0.1: [3.0], 0.3: [2.0]}) == (0.3, False, ())
-    assert not bracket({0.1: [3.0], 0.3: [2.0]}).sound
-    assert bracket({1: [3.0], 2: [4.0], 3: [2.0]}, largest=True) == (2, True, ())
+    assert find_bracket(steps) == (0.03, True, (0.1, 0.3)) and find_bracket(steps).sound
+    assert find_bracket({0.1: [3.0], 0.3: [2.0]}) == (0.3, False, ())
+    assert not find_bracket({0.1: [3.0], 0.3: [2.0]}).sound
+    assert find_bracket({1: [3.0], 2: [4.0], 3: [2.0]}, largest=True) == (2, True, ())
     with pytest.raises(ValueError, match="expected a setting with all its runs"):
-        bracket({0.1: [None], 0.3: []})
+        find_bracket({0.1: [None], 0.3: []})
 
 
 def test_plateau_is_the_change_of_the_last_third():
@@ -762,13 +841,13 @@ def test_plateau_is_the_change_of_the_last_third():
         {"epoch": epoch, "train_accuracy": share, "test_accuracy": share / 2}
         for epoch, share in enumerate(accuracies, start=1)
     )
-    training, test, epochs = plateau(a_log("A", 1, 0.3, log=entries))
+    training, test, epochs = find_plateau(a_log("A", 1, 0.3, log=entries))
     assert (training, test, epochs) == (pytest.approx(-0.25), pytest.approx(-0.125), 2)
     seldom = [{**entry} for entry in entries]
     del seldom[3]["test_accuracy"]
-    assert plateau(a_log("A", 1, 0.3, log=tuple(seldom))).test is None
+    assert find_plateau(a_log("A", 1, 0.3, log=tuple(seldom))).test is None
     with pytest.raises(ValueError, match="2 epochs, expected 3 or more"):
-        plateau(a_log("A", 1, 0.3, log=entries[:2]))
+        find_plateau(a_log("A", 1, 0.3, log=entries[:2]))
 
 
 def test_rate_is_chosen_by_the_first_seed_and_told_by_the_others():
@@ -779,27 +858,16 @@ def test_rate_is_chosen_by_the_first_seed_and_told_by_the_others():
         a_log("means_rate0.03", 2, 0.75),
         a_log("means_rate0.03", 3, 0.77),
     ]
-    found = best_rates(logs)["means"]
+    found = find_best_rates(logs)["means"]
     assert (found.rate, [run.accuracy for run in found.runs]) == (0.03, [0.75, 0.77])
     assert found.bracket.sound and found.bracket.censored == (0.1,)
     assert "| means | 24.0 % (25.0, 23.0) | 37.5 % (37.5, 37.5) | 1,234,567 |" in results_table(
         found.runs
     )
     with pytest.raises(ValueError, match="seed 1 alone ran at its best rate 0.03"):
-        best_rates(logs[:3])
+        find_best_rates(logs[:3])
     with pytest.raises(ValueError, match="'A': expected a name that ends in _rateNUMBER"):
-        best_rates([a_log("A", 1, 0.5)])
-
-
-def test_run_without_dropped_blocks_is_the_residual_networks_run():
-    """One run under two names: no second seed of anything."""
-    one = {log.arm: log for log in load_experiment("degradation")}["residual56"]
-    other = {log.arm: log for log in load_experiment("stochastic_depth")}["constant"]
-
-    def results(log):
-        return [{k: v for k, v in entry.items() if k != "seconds"} for entry in log.log]
-
-    assert results(one) == results(other)
+        find_best_rates([a_log("A", 1, 0.5)])
 
 
 def a_search(arm: str, seed: int, **steps: int | None) -> RunLog:
@@ -810,7 +878,7 @@ def a_search(arm: str, seed: int, **steps: int | None) -> RunLog:
 def test_steps_are_told_by_seeds_that_did_not_choose_the_rate():
     fast = [a_search("relu", 1, _01=90, _1=50, _5=None), a_search("relu", 2, _01=95, _1=70, _5=60)]
     slow = [a_search("tanh", seed, _01=190, _1=110, _5=None) for seed in (1, 2)]
-    found = steps_at_best_rate(fast)
+    found = find_best_steps(fast)
     assert (found.rate, found.steps) == (0.1, (70,)) and found.bracket.censored == (0.5,)
     assert steps_table([*fast, *slow], {"relu": "ReLU", "tanh": "tanh"}, "relu").splitlines() == [
         "| network | best rate | steps, each seed | times those of ReLU |",
@@ -822,6 +890,6 @@ def test_steps_are_told_by_seeds_that_did_not_choose_the_rate():
     with pytest.raises(ValueError, match="relu: the best rate 0.1 is not inside its grid"):
         steps_table(edge, {"relu": "ReLU"}, "relu")
     with pytest.raises(ValueError, match="one run was censored"):
-        steps_at_best_rate([fast[0], a_search("relu", 2, _01=90, _1=None, _5=None)])
+        find_best_steps([fast[0], a_search("relu", 2, _01=90, _1=None, _5=None)])
     with pytest.raises(ValueError, match="1 seeds: expected two or more"):
-        steps_at_best_rate(fast[:1])
+        find_best_steps(fast[:1])

@@ -1,11 +1,13 @@
 """``python -m cnnlib.experiments``: list the papers' experiments, or run them again."""
 
 import sys
+from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
 from cnnlib.data.command_line import OneLineParser
 from cnnlib.experiments import EXPERIMENTS, run_arm
+from cnnlib.experiments.evidence import PARTS, Sources, gather_evidence
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -21,7 +23,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     run.add_argument("--data", type=Path, help="folder or zip of images that do not ship")
     run.add_argument("--epochs", type=int, help="for a trial: so many epochs")
     run.add_argument("--output", type=Path, default=Path("experiments"), help="folder to write to")
+    evidence = commands.add_parser(
+        "evidence", help="measure the ZFNet paper's figures on photographs"
+    )
+    evidence.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; or all")
+    evidence.add_argument("--data", type=Path, help="Imagenette, a folder or an archive")
+    evidence.add_argument("--tiny", type=Path, help="Tiny ImageNet, for transfer")
+    evidence.add_argument("--snapshots", type=Path, help="a training's snapshots, for settling")
+    evidence.add_argument("--weights", type=Path, help="folder of weights; those that ship without")
+    evidence.add_argument(
+        "--output", type=Path, default=Path("evidence"), help="folder to write to"
+    )
     options = parser.parse_args(arguments)
+    if options.command == "evidence":
+        return _gather(parser, options)
     if options.name is not None and options.name not in EXPERIMENTS:
         known = ", ".join(EXPERIMENTS)
         parser.error(f"unknown experiment {options.name!r}; known: {known}")
@@ -61,6 +76,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(str(error))
     except KeyboardInterrupt:
         print("\nstopped: the same command goes on after the last epoch")
+        return 130
+    return 0
+
+
+def _gather(parser: OneLineParser, options: Namespace) -> int:
+    """Measure the parts that were asked for."""
+    sources = Sources(options.data, options.tiny, options.snapshots, options.weights)
+    try:
+        for part in options.parts or PARTS:
+            result = gather_evidence(part, sources, options.output)
+            print(f"{part}: measured on {result.images} photographs")
+    except (ValueError, OSError) as error:
+        parser.error(str(error))
+    except KeyboardInterrupt:
+        print("\nstopped")
         return 130
     return 0
 

@@ -4,9 +4,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
-from torch import nn
+from torch import Tensor, nn
 
 from cnnlib.experiments.clothes import CLOTHES_EXPERIMENTS
+from cnnlib.experiments.compression import COMPRESSION_EXPERIMENTS
+from cnnlib.experiments.distorting import DISTORTION_EXPERIMENTS
+from cnnlib.experiments.dropping import DROPPING_EXPERIMENTS
 from cnnlib.experiments.experiment import Arm, Experiment, RateSearch
 from cnnlib.experiments.links import measure_links
 from cnnlib.experiments.measures import (
@@ -15,11 +18,18 @@ from cnnlib.experiments.measures import (
     measure_gates,
     measure_gradients,
     measure_shifts,
+    measure_silent_classes,
 )
-from cnnlib.experiments.small_nets import four_layers, three_heads
+from cnnlib.experiments.normalising import NORMALISING_EXPERIMENTS
+from cnnlib.experiments.rotation import ROTATION_EXPERIMENTS
+from cnnlib.experiments.scales import SCALE_EXPERIMENTS
+from cnnlib.experiments.small_nets import four_layers, nin_with_head, three_heads
+from cnnlib.experiments.stepping import STEPPING_EXPERIMENTS
+from cnnlib.experiments.widths import WIDTH_EXPERIMENTS
+from cnnlib.layers import halving_stem
 from cnnlib.models import SMALL, build_network
-from cnnlib.models.alexnet import AlexNetOneColumn, small_alexnet
-from cnnlib.models.googlenet import MODULES, GoogLeNet, small_googlenet
+from cnnlib.models.alexnet import AlexNetOneColumn
+from cnnlib.models.googlenet import MODULES, GoogLeNet, pool_to_4x4, short_stem, small_googlenet
 from cnnlib.models.mobilenet_v1 import small_mobilenet_v1
 from cnnlib.models.resnet import resnet_cifar
 from cnnlib.models.resnet_v2 import PreActBasicBlock, PreActResNet
@@ -96,7 +106,7 @@ def _network(build: Callable[..., nn.Module], *arguments, **options) -> Callable
 
 
 def _residual(depth: int, **options) -> Arm:
-    return Arm(_network(resnet_cifar, depth, stem="3x3/2", **options))
+    return Arm(_network(resnet_cifar, depth, stem=halving_stem, **options))
 
 
 def _stochastic(last_survival: float) -> Arm:
@@ -106,7 +116,7 @@ def _stochastic(last_survival: float) -> Arm:
         (9, 9, 9),
         (16, 32, 64),
         last_survival=last_survival,
-        stem="3x3/2",
+        stem=halving_stem,
     )
     return Arm(build, measure=measure_dropped_blocks)
 
@@ -116,59 +126,10 @@ def _descent(rate: float) -> dict:
     return {"optimiser": "sgd", "learning_rate": rate, "weight_decay": 5e-4, "clip_norm": None}
 
 
-def _kernels(stage: str, channels: int) -> Arm:
-    """Three stages of equal layers on 32x32, 16x16, 8x8, each behind a pooling; then a mean.
-
-    Without fully connected layers, so that only the kernels decide.
-    """
-    configuration = "48 " + 3 * f"M {stage} ".replace("C", str(channels)) + "M"
-
-    def build(num_classes: int) -> nn.Module:
-        features = VGG(configuration, batch_norm=True, hidden=1, grid=1).features
-        head = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, num_classes)]
-        return nn.Sequential(features, *head)
-
-    return Arm(build, _descent(0.1))
-
-
-def _pooling(*, overlap: bool, normalise: bool) -> Arm:
-    return Arm(_network(small_alexnet, overlap=overlap, normalise=normalise))
-
-
-def _heads(weight: float) -> Arm:
-    build = _network(small_googlenet, aux=weight > 0)
-    return Arm(build, {"auxiliary_weight": weight}, partial(measure_gradients, build))
-
-
-def _reduction(**options) -> Arm:
-    """With normalisation, so that naive modules' many channels do not burst the scores."""
-    return Arm(_network(small_googlenet, batch_norm=True, **options))
-
-
 def _rate(factor: float, *, batch_norm: bool) -> Arm:
     """The small VGG-11 at ``factor`` times the recipe's learning rate."""
     build = _network(small_vgg11, batch_norm=batch_norm)
     return Arm(build, {"learning_rate": factor * SHORT_RECIPE.learning_rate})
-
-
-def _first_layer(kernel_size: int, stride: int) -> Arm:
-    """The small AlexNet behind another first layer; padding so that only the stride sets sizes.
-
-    Its filters begin as small as AlexNet's did (0.01), so that what is seen of them is learned.
-    """
-
-    def build(num_classes: int) -> nn.Module:
-        network = small_alexnet(
-            num_classes,
-            kernel1=kernel_size,
-            stride1=stride,
-            padding1=(kernel_size - 3) // 2,
-            normalise=True,
-        )
-        nn.init.normal_(network.conv1.weight, std=0.01)
-        return network
-
-    return Arm(build, measure=measure_first_layer)
 
 
 def _four_layers(activation: type[nn.Module], *, raw: bool) -> Arm:
@@ -185,19 +146,39 @@ def _head(kind: str, rate: float) -> Arm:
     return Arm(build, {"learning_rate": rate}, measure_shifts)
 
 
-def _overlap(*, overlap: bool, normalise: bool) -> Arm:
-    """48x48 photographs: the maps are 23, 11, 5, 2 wide, whether pools are 3x3 or 2x2."""
-    build = _network(
-        AlexNetOneColumn,
-        widths=(48, 96, 128, 128, 96),
-        kernel1=5,
-        stride1=2,
-        padding1=1,
-        hidden=256,
-        grid=2,
-        overlap=overlap,
-        normalise=normalise,
-    )
+class Times(nn.Module):
+    """Every number times one and the same factor."""
+
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.factor
+
+
+def _overlap(*, overlap: bool, normalise: bool, factor: float | None = None) -> Arm:
+    """48x48 photographs: the maps are 23, 11, 5, 2 wide, whether pools are 3x3 or 2x2.
+
+    Where there is a ``factor``, it multiplies what the first two ReLUs give.
+    """
+
+    def build(num_classes: int) -> nn.Module:
+        network = AlexNetOneColumn(
+            num_classes,
+            widths=(48, 96, 128, 128, 96),
+            kernel1=5,
+            stride1=2,
+            padding1=1,
+            hidden=256,
+            grid=2,
+            overlap=overlap,
+            normalise=normalise,
+        )
+        if factor is not None:
+            network.norm1, network.norm2 = Times(factor), Times(factor)
+        return network
+
     return Arm(build)
 
 
@@ -222,6 +203,37 @@ def _first_layer_of_zfnet(kernel_size: int, stride: int) -> Arm:
     return Arm(build, measure=measure_first_layer)
 
 
+def _removed_layers(*, convolutions: bool, connected: bool) -> Arm:
+    """ZFNet at a third of the width for 64x64 photographs, whole or without layers.
+
+    Without ``convolutions`` conv3 and conv4 are left out, and conv5 reads what conv2 gives; without
+    ``connected`` fc6 and fc7 are, with their dropout, and fc8 reads the last pool. All maps keep
+    their sizes.
+    """
+
+    def build(num_classes: int) -> nn.Module:
+        widths = (32, 64, 96, 96, 64)
+        network = ZFNet(num_classes, widths=widths, stride2=1, hidden=256, grid=2)
+        if not convolutions:
+            network.conv3 = network.relu3 = network.conv4 = network.relu4 = nn.Identity()
+            network.conv5 = nn.Conv2d(widths[1], widths[4], kernel_size=3, padding=1)
+            _start_as_he(network.conv5)
+        if not connected:
+            for name in ("fc6", "relu6", "drop6", "fc7", "relu7", "drop7"):
+                setattr(network, name, nn.Identity())
+            network.fc8 = nn.Linear(widths[4] * 2 * 2, num_classes)
+            _start_as_he(network.fc8)
+        return network
+
+    return Arm(build)
+
+
+def _start_as_he(layer: nn.Conv2d | nn.Linear) -> None:
+    """He et al. 2015: as ZFNet's other layers start."""
+    nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+    nn.init.zeros_(layer.bias)
+
+
 def _kernel_stack(stage: str, channels: int) -> Arm:
     """Two stages of equal layers on 16x16 and 8x8 behind a first layer; then a mean, no fc layers.
 
@@ -241,7 +253,14 @@ def _googlenet_32(num_classes: int, **options) -> GoogLeNet:
     """Five modules at a quarter of Table 1's channels, for 32x32: maps of 16, 8, 4 and 2."""
     names = ("inception3a", "inception4a", "inception4d", "inception4e", "inception5b")
     modules = {name: tuple(number // 4 for number in MODULES[name]) for name in names}
-    return GoogLeNet(num_classes, modules=modules, stem="3x3/2", aux_hidden=128, **options)
+    return GoogLeNet(
+        num_classes,
+        modules=modules,
+        stem=short_stem,
+        head_pool=pool_to_4x4,
+        aux_hidden=128,
+        **options,
+    )
 
 
 def _started(start: str, *, heads: bool) -> Arm:
@@ -288,17 +307,6 @@ EXPERIMENTS: dict[str, Experiment] = {
         seeds=12,
         differs="Each activation has the best rate of the grid, as in the paper.",
     ),
-    "pooling_and_lrn": Experiment(
-        "Do overlapping pools and response normalisation matter?",
-        "Krizhevsky, Sutskever & Hinton 2012, sections 3.3 and 3.4: 0.4 and 1.4 points of top-1.",
-        {
-            "overlapping": _pooling(overlap=True, normalise=False),
-            "overlapping_lrn": _pooling(overlap=True, normalise=True),
-            "side_by_side": _pooling(overlap=False, normalise=False),
-            "side_by_side_lrn": _pooling(overlap=False, normalise=True),
-        },
-        MEDIUM_RECIPE,
-    ),
     "overlap_lrn": Experiment(
         "Do overlapping pools and response normalisation matter?",
         "Krizhevsky, Sutskever & Hinton 2012, sections 3.3 and 3.4: 0.4 and 1.4 points of top-1.",
@@ -307,8 +315,20 @@ EXPERIMENTS: dict[str, Experiment] = {
             "overlapping": _overlap(overlap=True, normalise=False),
             "side_by_side_lrn": _overlap(overlap=False, normalise=True),
             "overlapping_lrn": _overlap(overlap=True, normalise=True),
+            # What the layer does to answers of a few units and less: 2 to the power of -3/4.
+            "side_by_side_scaled": _overlap(overlap=False, normalise=False, factor=2**-0.75),
         },
         _photographs(PHOTOGRAPHS_ADAMW, 48),
+        seeds=3,
+    ),
+    "last_relu": Experiment(
+        "Does the ReLU behind its class maps keep NiN from learning?",
+        "Lin, Chen & Yan 2014, section 3.2; the released models end in it.",
+        {
+            name: Arm(_network(nin_with_head, last_relu=name == "relu"), {}, measure_silent_classes)
+            for name in ("relu", "linear")
+        },
+        _photographs(PHOTOGRAPHS_ADAMW, 48, epochs=8, learning_rate=5e-4),
         seeds=3,
     ),
     "nin_heads": Experiment(
@@ -341,17 +361,6 @@ EXPERIMENTS: dict[str, Experiment] = {
         differs="The heads' parameters: 330 against 333,194.",
         look_every=100,
     ),
-    "first_layer": Experiment(
-        "Does a large first kernel with a large stride leave filters dead or aliased?",
-        "Zeiler & Fergus 2014, section 4.1 and Fig. 6: 11x11 with stride 4 against 7x7 with 2.",
-        {
-            "kernel11_stride4": _first_layer(11, 4),
-            "kernel11_stride2": _first_layer(11, 2),
-            "kernel7_stride4": _first_layer(7, 4),
-            "kernel7_stride2": _first_layer(7, 2),
-        },
-        MEDIUM_RECIPE,
-    ),
     "first_layer_sizes": Experiment(
         "Does a large first kernel with a large stride leave filters dead or aliased?",
         "Zeiler & Fergus 2014, section 4.1 and Fig. 6: 11x11 with stride 4 against 7x7 with 2.",
@@ -365,15 +374,18 @@ EXPERIMENTS: dict[str, Experiment] = {
         differs="The first layer's work: four times as many places with stride 2. The second "
         "layer has stride 2 behind a first layer of stride 2, and 1 behind one of 4.",
     ),
-    "small_kernels": Experiment(
-        "Are three 3x3 layers better than one 7x7 that sees as much?",
-        "Simonyan & Zisserman 2015, section 2.3.",
+    "removed_layers": Experiment(
+        "What is lost without the two middle convolutions, without the connected layers, and both?",
+        "Zeiler & Fergus 2014, section 5.1 and Table 3.",
         {
-            "one_7x7": _kernels("7x7 C", 48),
-            "three_3x3": _kernels("C C C", 48),
-            "three_3x3_as_many_weights": _kernels("C C C", 64),
+            "whole": _removed_layers(convolutions=True, connected=True),
+            "without_connected": _removed_layers(convolutions=True, connected=False),
+            "without_convolutions": _removed_layers(convolutions=False, connected=True),
+            "without_both": _removed_layers(convolutions=False, connected=False),
         },
-        SHORT_RECIPE,
+        _photographs(PHOTOGRAPHS_ADAMW, 64, epochs=16),
+        seeds=3,
+        differs="Layers go with their weights and their work, and fc6 and fc7 with their dropout.",
     ),
     "kernel_stacks": Experiment(
         "Are three 3x3 layers better than one 7x7 that sees as much?",
@@ -387,12 +399,6 @@ EXPERIMENTS: dict[str, Experiment] = {
         seeds=3,
         differs="Three layers have three ReLUs and three normalisations where one has one.",
     ),
-    "auxiliary_heads": Experiment(
-        "Does the auxiliary heads' gradient reach the early layers, and does it help?",
-        "Szegedy et al. 2015, section 5.",
-        {"with_heads": _heads(0.3), "without_heads": _heads(0.0)},
-        MEDIUM_RECIPE,
-    ),
     "heads_by_start": Experiment(
         "Do auxiliary heads help, from a start that is too small and from one that is not?",
         "Szegedy et al. 2015, section 5; the starts: Krizhevsky et al. 2012, He et al. 2015.",
@@ -404,16 +410,6 @@ EXPERIMENTS: dict[str, Experiment] = {
         PHOTOGRAPHS_ADAMW,
         seeds=3,
         differs="The heads' own weights, in training only.",
-    ),
-    "inception_reduction": Experiment(
-        "What do the 1x1 reductions of an Inception module save, and what do they cost?",
-        "Szegedy et al. 2015, section 4 and Fig. 2.",
-        {
-            "reduced": _reduction(),
-            "naive": _reduction(reduce=False),
-            "naive_as_much_work": _reduction(reduce=False, share=0.17),
-        },
-        SHORT_RECIPE,
     ),
     "equal_kernels": Experiment(
         "What do the 1x1 reductions of an Inception module save, and what do they cost?",
@@ -464,31 +460,15 @@ EXPERIMENTS: dict[str, Experiment] = {
         seeds=3,
         differs="Options B and C add the projections' weights and work; A has none.",
     ),
-    "degradation": Experiment(
-        "Is a deeper plain network worse, even on its training images, and a residual one better?",
-        "He, Zhang, Ren & Sun 2015, section 4.2 and Fig. 6.",
-        {
-            "plain20": _residual(20, plain=True),
-            "plain56": _residual(56, plain=True),
-            "residual20": _residual(20),
-            "residual56": _residual(56),
-        },
-        MEDIUM_RECIPE,
-    ),
-    "shortcuts": Experiment(
-        "Does it matter what stands on the shortcut: zeros, a projection, projections everywhere?",
-        "He, Zhang, Ren & Sun 2015, section 4.1 and Table 3.",
-        # Option A is residual20 of the degradation experiment, layer by layer.
-        {option: _residual(20, shortcut=option) for option in ("B", "C")},
-        MEDIUM_RECIPE,
-    ),
     "preactivation": Experiment(
         "Do 110 layers learn better when nothing stands behind the addition?",
         "He, Zhang, Ren & Sun 2016, section 4.1 and Table 2.",
         {
             "post": _residual(110, shortcut="B"),
             "pre": Arm(
-                _network(PreActResNet, PreActBasicBlock, (18, 18, 18), (16, 32, 64), stem="3x3/2")
+                _network(
+                    PreActResNet, PreActBasicBlock, (18, 18, 18), (16, 32, 64), stem=halving_stem
+                )
             ),
         },
         SHORT_RECIPE,
@@ -498,8 +478,6 @@ EXPERIMENTS: dict[str, Experiment] = {
         "Huang, Sun, Liu, Sedra & Weinberger 2016; the test: Veit, Wilber & Belongie 2016.",
         {"constant": _stochastic(1.0), "linear": _stochastic(0.5)},
         MEDIUM_RECIPE,
-        differs="Nothing. But constant is no new run: with no block ever dropped it is residual56 "
-        "of degradation, digit for digit.",
     ),
     "separable": Experiment(
         "Depthwise separable or full convolutions: at equal width, and at equal work?",
@@ -523,15 +501,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         seeds=3,
         differs="With 8 groups the network is wider, as in the paper's Table 1.",
     ),
-    "shuffle": Experiment(
-        "What does the shuffle between grouped 1x1 layers bring, with few groups and with many?",
-        "Zhang, Zhou, Lin & Sun 2018, section 4.1.2 and Table 3.",
-        {
-            f"groups{groups}{'' if shuffle else '_unshuffled'}": _shuffle(groups, shuffle)
-            for groups in (3, 8)
-            for shuffle in (True, False)
-        },
-        SHORT_RECIPE,
-    ),
 }
-EXPERIMENTS |= CLOTHES_EXPERIMENTS
+EXPERIMENTS |= CLOTHES_EXPERIMENTS | COMPRESSION_EXPERIMENTS | NORMALISING_EXPERIMENTS
+EXPERIMENTS |= ROTATION_EXPERIMENTS | SCALE_EXPERIMENTS | DISTORTION_EXPERIMENTS
+EXPERIMENTS |= DROPPING_EXPERIMENTS | STEPPING_EXPERIMENTS | WIDTH_EXPERIMENTS

@@ -6,7 +6,7 @@ from torch import nn
 from cnnlib.trace import trace
 
 
-def cost_of(network: nn.Module, input_shape: tuple[int, ...]) -> dict:
+def count_cost(network: nn.Module, input_shape: tuple[int, ...]) -> dict:
     """Work, map sizes and width of a network, counted by ``cnnlib.trace`` for one input.
 
     ``input_shape`` is (C, H, W). ``macs`` are the multiply-adds for one image; ``maps`` the heights
@@ -23,7 +23,7 @@ def cost_of(network: nn.Module, input_shape: tuple[int, ...]) -> dict:
     }
 
 
-def cost_of_build(build, classes: int, input_shape: tuple[int, ...]) -> dict:
-    """:func:`cost_of` the network that ``build`` makes, without touching any random state."""
+def count_cost_of_build(build, classes: int, input_shape: tuple[int, ...]) -> dict:
+    """:func:`count_cost` the network that ``build`` makes, without touching any random state."""
     with torch.device("meta"):
-        return cost_of(build(classes), input_shape)
+        return count_cost(build(classes), input_shape)

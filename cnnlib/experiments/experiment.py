@@ -32,12 +32,15 @@ class Arm:
 
     ``measure`` looks at the trained run and returns figures to keep beside the accuracy. An arm
     with a ``search`` is not trained for the recipe's epochs but as :class:`RateSearch` says.
+    ``run`` makes the run: a kind of run that trains towards something else than its labels, or by
+    other steps.
     """
 
     build: Callable[[int], nn.Module]
     changes: dict = field(default_factory=dict)
     measure: Callable[[Run], dict] | None = None
     search: RateSearch | None = None
+    run: Callable[..., Run] = Run
 
 
 @dataclass(frozen=True)

@@ -17,19 +17,37 @@ from cnnlib.data import ImageSet
 from cnnlib.experiments.packing import pack
 from cnnlib.layers import SqueezeExcite
 from cnnlib.models.resnet import BasicBlock
-from cnnlib.train import Run, loss_of
+from cnnlib.train import Run, compute_loss
 from cnnlib.weights import measure_accuracy
 
 # Enough images for a figure of a per cent, few enough for seconds.
 IMAGES = 1000
 
 
-def inputs_of(run: Run, image_set: ImageSet, count: int) -> tuple[Tensor, Tensor]:
+def prepare_inputs(run: Run, image_set: ImageSet, count: int) -> tuple[Tensor, Tensor]:
     """The first images as the network gets them, not distorted, (N, C, H, W); and labels (N,)."""
     few = image_set.first(count)
     inputs = run.recipe.preprocessing.apply(few.images)
     device = run.processes.device
     return inputs.to(device), torch.from_numpy(few.labels).to(device)
+
+
+# --- NiN: classes that nothing speaks for --------------------------------------------------------
+
+
+@torch.no_grad()
+def measure_silent_classes(run: Run) -> dict:
+    """``silent``, a list of bool: which classes' scores are 0 for each of the first 1,000 test
+    images (``images``). Behind a ReLU such a class gets no gradient from them.
+    """
+    inputs, _ = prepare_inputs(run, run.test_set, IMAGES)
+    was_training = run.model.training
+    run.model.eval()
+    try:
+        scores = torch.cat([run.model(part) for part in inputs.split(100)])
+    finally:
+        run.model.train(was_training)
+    return {"images": len(inputs), "silent": (scores == 0).all(dim=0).tolist()}
 
 
 # --- Stochastic depth: blocks left out ----------------------------------------------------------
@@ -91,7 +109,7 @@ def time_steps(run: Run, steps: int = 20) -> dict:
         if hasattr(block, "survival"):
             survivals.append(block.survival)
             block.survival = 1.0
-    inputs, labels = inputs_of(run, run.train_set, run.recipe.batch_size)
+    inputs, labels = prepare_inputs(run, run.train_set, run.recipe.batch_size)
     seconds: dict[str, list[float]] = {"as_trained": [], "all_blocks": []}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
@@ -100,7 +118,7 @@ def time_steps(run: Run, steps: int = 20) -> dict:
                 begun = time.perf_counter()
                 mixed = torch.autocast(inputs.device.type, torch.bfloat16)
                 with mixed if run.mixed else nullcontext():
-                    loss = loss_of(network(inputs), labels, run.recipe)
+                    loss = compute_loss(network(inputs), labels, run.recipe)
                 loss.backward()
                 loss.item()  # waits for the forward pass
                 if inputs.device.type == "cuda":
@@ -126,14 +144,14 @@ def measure_gradients(build: Callable[[int], nn.Module], run: Run) -> dict:
         torch.manual_seed(1000 * run.recipe.seed)
         fresh = build(len(run.train_set.categories)).to(run.processes.device)
     return {
-        "fresh": gradient_lengths(run, fresh),
-        "trained": gradient_lengths(run, copy.deepcopy(run.model)),
+        "fresh": measure_gradient_lengths(run, fresh),
+        "trained": measure_gradient_lengths(run, copy.deepcopy(run.model)),
     }
 
 
-def gradient_lengths(run: Run, network: nn.Module) -> dict[str, dict[str, float]]:
+def measure_gradient_lengths(run: Run, network: nn.Module) -> dict[str, dict[str, float]]:
     """``measure_gradients`` for one network, which is put in training mode."""
-    inputs, labels = inputs_of(run, run.train_set, 256)
+    inputs, labels = prepare_inputs(run, run.train_set, 256)
     stem = network.stem.conv1
     modules = {"stem": stem} | {n: network.get_submodule(n) for n in network.order if "inc" in n}
     weights = {
@@ -144,10 +162,10 @@ def gradient_lengths(run: Run, network: nn.Module) -> dict[str, dict[str, float]
         torch.manual_seed(1)
         outputs = network.train()(inputs)
     outputs = (outputs,) if isinstance(outputs, Tensor) else tuple(outputs)
-    main = loss_of(outputs[0], labels, run.recipe)
+    main = compute_loss(outputs[0], labels, run.recipe)
     losses = {"main": main}
     if len(outputs) > 1:
-        losses["heads"] = loss_of(outputs, labels, run.recipe) - main
+        losses["heads"] = compute_loss(outputs, labels, run.recipe) - main
     lengths: dict[str, dict[str, float]] = {"main": {}, "heads": {}}
     for which, loss in losses.items():
         for name, parameters in weights.items():
@@ -177,7 +195,7 @@ def measure_first_layer(run: Run) -> dict:
     """
     conv = run.model.conv1
     weights = conv.weight.detach().float().cpu().numpy()
-    inputs, _ = inputs_of(run, run.test_set, 500)
+    inputs, _ = prepare_inputs(run, run.test_set, 500)
     active = torch.stack(
         [(conv(part) > 0).float().mean(dim=(0, 2, 3)) for part in inputs.split(50)]
     )
@@ -191,12 +209,14 @@ def measure_first_layer(run: Run) -> dict:
         "norm": [round(float(value), 4) for value in norm],
         "active": [round(float(value), 4) for value in share],
         "dead": [bool(value) for value in dead],
-        "high": [round(float(value), 4) for value in power_above(weights, 1 / 4)],
-        "aliased": [round(float(value), 4) for value in power_above(weights, 1 / (2 * stride))],
+        "high": [round(float(value), 4) for value in measure_power_above(weights, 1 / 4)],
+        "aliased": [
+            round(float(value), 4) for value in measure_power_above(weights, 1 / (2 * stride))
+        ],
     }
 
 
-def power_above(weights: np.ndarray, frequency: float, size: int = 64) -> np.ndarray:
+def measure_power_above(weights: np.ndarray, frequency: float, size: int = 64) -> np.ndarray:
     """The share of each filter's power above so many cycles a pixel along either axis, (out,).
 
     ``weights`` is (out, in, height, width). Each plane's mean is left out, and the transform is
@@ -237,7 +257,7 @@ def measure_gates(run: Run) -> dict:
     was_training = network.training
     network.eval()
     try:
-        inputs, _ = inputs_of(run, run.test_set, len(run.test_set))
+        inputs, _ = prepare_inputs(run, run.test_set, len(run.test_set))
         for part in inputs.split(100):
             network(part)
     finally:
@@ -270,7 +290,7 @@ def measure_shifts(run: Run, most: int = 4) -> dict:
     ``shifts`` maps the pixels, as text, to the share.
     """
     network = run.model.eval()
-    inputs, labels = inputs_of(run, run.test_set, len(run.test_set))
+    inputs, labels = prepare_inputs(run, run.test_set, len(run.test_set))
     shares = {}
     for shift in range(most + 1):
         moved = inputs.roll(shift, dims=3)

@@ -22,7 +22,7 @@ def search_rates(make_run, search: RateSearch) -> dict:
     for rate in search.rates:
         quickest = min((taken for taken in steps.values() if taken), default=search.most)
         most = min(search.most, search.give_up * quickest)
-        found, why = steps_until(make_run(), rate, replace(search, most=most))
+        found, why = count_steps(make_run(), rate, replace(search, most=most))
         why = "slow" if why == "cap" and most < search.most else why
         steps[str(rate)], ended[str(rate)] = found, why
     return {
@@ -36,7 +36,7 @@ def search_rates(make_run, search: RateSearch) -> dict:
     }
 
 
-def steps_until(run: Run, rate: float, search: RateSearch) -> tuple[int | None, str]:
+def count_steps(run: Run, rate: float, search: RateSearch) -> tuple[int | None, str]:
     """Train at one rate: the steps until the target, or None, and how it ended."""
     generator = torch.Generator().manual_seed(1000 * run.recipe.seed + 1)
     torch.manual_seed(1000 * run.recipe.seed + 1)  # dropout

@@ -22,7 +22,7 @@ class RunLog:
     ``seconds`` is the time of all epochs.
     ``right`` and ``right5`` say which test images were right, first or among five, as
     :func:`cnnlib.experiments.packing.pack_bits` packs it; ``cost`` is what
-    :func:`cnnlib.experiments.costs.cost_of` counts. Older logs have none of the three.
+    :func:`cnnlib.experiments.costs.count_cost` counts. Older logs have none of the three.
     """
 
     experiment: str
@@ -70,7 +70,7 @@ def load_experiment(name: str, folder: str | Path | None = None) -> list[RunLog]
     place = Path(folder or LOGS) / name
     experiment = EXPERIMENTS[name]
     paths = [
-        place / log_name(arm, seed)
+        place / name_log(arm, seed)
         for arm in experiment.arms
         for seed in range(1, experiment.seeds + 1)
     ]
@@ -80,6 +80,6 @@ def load_experiment(name: str, folder: str | Path | None = None) -> list[RunLog]
     return logs
 
 
-def log_name(arm: str, seed: int) -> str:
+def name_log(arm: str, seed: int) -> str:
     """What the log of one run is called."""
     return f"{arm}-seed{seed}.json"

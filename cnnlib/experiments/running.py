@@ -8,14 +8,14 @@ from pathlib import Path
 import torch
 
 from cnnlib.experiments.arms import EXPERIMENTS
-from cnnlib.experiments.costs import cost_of_build
+from cnnlib.experiments.costs import count_cost_of_build
 from cnnlib.experiments.experiment import Experiment
 from cnnlib.experiments.packing import pack_bits
 from cnnlib.experiments.rate_search import search_rates
-from cnnlib.experiments.run_log import RunLog, log_name, read_log
+from cnnlib.experiments.run_log import RunLog, name_log, read_log
 from cnnlib.train import Run, fit, write_weights
-from cnnlib.train.weight_files import kept_network
-from cnnlib.weights.measuring import ranks, score_images
+from cnnlib.train.weight_files import finish_network
+from cnnlib.weights.measuring import rank_labels, score_images
 from cnnlib.weights.records import write_whole
 
 
@@ -47,7 +47,7 @@ def run_arm(
         raise ValueError(f"{name} has no arm {arm!r}; it has: {', '.join(experiment.arms)}")
     if not 1 <= seed <= experiment.seeds:
         raise ValueError(f"seed={seed}: expected 1 to {experiment.seeds}")
-    path = Path(output) / name / log_name(arm, seed)
+    path = Path(output) / name / name_log(arm, seed)
     if path.exists():
         raise FileExistsError(f"{path}: exists")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -58,7 +58,7 @@ def run_arm(
 
     def make_run() -> Run:
         title = f"{name} {arm} {seed}"
-        return Run(title, what.build, recipe, data=data, look_every=experiment.look_every)
+        return what.run(title, what.build, recipe, data=data, look_every=experiment.look_every)
 
     checkpoint = path.with_suffix(".checkpoint")
     begun = time.perf_counter()
@@ -89,7 +89,7 @@ def run_arm(
             for e in run.log
             if "test_accuracy" in e  # with a hundred short epochs the others tell little
         ),
-        cost=cost_of_build(
+        cost=count_cost_of_build(
             what.build,
             len(run.train_set.categories),
             (shape.channels, shape.height, shape.width),
@@ -117,9 +117,9 @@ def _train(run: Run, arm: str, experiment: Experiment, checkpoint: Path, weights
     if experiment.keep_weights:
         weights.mkdir(exist_ok=True)
         write_weights(run, arm, weights)
-        network, _ = kept_network(run, arm)
+        network, _ = finish_network(run, arm)
     scores = score_images(network, run.recipe.preprocessing, run.test_set)
-    place = ranks(scores, torch.from_numpy(run.test_set.labels)).numpy()
+    place = rank_labels(scores, torch.from_numpy(run.test_set.labels)).numpy()
     many = len(run.test_set.categories) > 10
     measure = experiment.arms[arm].measure
     return {

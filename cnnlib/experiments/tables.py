@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from cnnlib.experiments.run_log import RunLog
 from cnnlib.experiments.yardstick import (
     Interval,
+    compare_steps,
     differences,
-    diverged,
-    ratio_of_steps,
-    runs_of,
-    sample_of,
-    steps_at_best_rate,
+    find_best_steps,
+    group_runs,
+    has_diverged,
+    make_sample,
 )
 
 SINGLE = "†"
@@ -41,7 +41,7 @@ def results_table(
     """
     called = names or {log.arm: log.arm for log in logs}
     columns = columns or {}
-    every = runs_of(logs)
+    every = group_runs(logs)
     arms = {arm: every[arm] for arm in called if arm in every}
     if not arms:
         raise ValueError(f"names={list(called)}: expected arms among these runs")
@@ -51,7 +51,7 @@ def results_table(
                 raise ValueError(f"column {heading!r} lacks the arm {arm!r}")
     base = next(iter(arms)) if base is None else base
     shown = [run for runs in arms.values() for run in runs]
-    tops = [1, 5] if all(run.top5 is not None or diverged([run]) for run in shown) else [1]
+    tops = [1, 5] if all(run.top5 is not None or has_diverged([run]) for run in shown) else [1]
     # Under names or not, the base is looked for among all runs that were given.
     kept = shown if base in arms else [*shown, *every.get(base, [])]
     against = {top: differences(kept, base, top) for top in tops}
@@ -98,14 +98,14 @@ def _errors(errors: Sequence[float]) -> str:
     if len(errors) == 1:
         return f"{errors[0]:.1%}"
     each = ", ".join(f"{100 * error:.1f}" for error in errors)
-    return f"{sample_of(errors).mean:.1%} ({each})"
+    return f"{make_sample(errors).mean:.1%} ({each})"
 
 
 def _test_errors(runs: Sequence[RunLog], top: int) -> str:
-    if diverged(runs):
+    if has_diverged(runs):
         return ", ".join(
             f"diverged in epoch {run.measured['diverged_in_epoch']}"
-            if diverged([run])
+            if has_diverged([run])
             else f"{1 - (run.accuracy if top == 1 else run.top5):.1%}"
             for run in runs
         )
@@ -159,11 +159,11 @@ def steps_table(logs: Sequence[RunLog], names: Mapping[str, str], base: str) -> 
     """A rate search as a Markdown table: each arm's best rate, its steps, how many times base's.
 
     The rate is chosen by the first half of the seeds, the steps are those of the others
-    (:func:`cnnlib.experiments.yardstick.steps_at_best_rate`). Raises ``ValueError`` where the best
+    (:func:`cnnlib.experiments.yardstick.find_best_steps`). Raises ``ValueError`` where the best
     rate is not inside the grid, or ``base`` has no runs.
     """
-    every = runs_of(logs)
-    arms = {arm: steps_at_best_rate(every[arm]) for arm in names if arm in every}
+    every = group_runs(logs)
+    arms = {arm: find_best_steps(every[arm]) for arm in names if arm in every}
     if base not in arms:
         raise ValueError(f"base={base!r}: expected an arm among {', '.join(arms) or 'no runs'}")
     lines = [
@@ -175,7 +175,7 @@ def steps_table(logs: Sequence[RunLog], names: Mapping[str, str], base: str) -> 
             raise ValueError(f"{arm}: the best rate {found.rate} is not inside its grid")
         times = "1"
         if arm != base:
-            ratio = ratio_of_steps(found.steps, arms[base].steps)
+            ratio = compare_steps(found.steps, arms[base].steps)
             times = f"{ratio.difference:.2f} [{ratio.low:.2f}, {ratio.high:.2f}]"
         lines.append((names[arm], f"{found.rate:g}", ", ".join(map(str, found.steps)), times))
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
@@ -202,9 +202,9 @@ def conditions(logs: Sequence[RunLog]) -> str:
         raise ValueError(f"{len(shared)} kinds of runs: expected one")
     dataset, height, width, tested_on, epochs, batch_size, limit = shared.pop()
     devices = sorted({log.made_with["device"] for log in logs})
-    counts = sorted({len(runs) for runs in runs_of(logs).values()})
+    counts = sorted({len(runs) for runs in group_runs(logs).values()})
     seeds = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
-    images = images_in_words(dataset, height, width)
+    images = describe_images(dataset, height, width)
     if limit is not None:
         images = f"the first {limit:,} training images of {images}"
     training = f"{epochs} epochs in batches of {batch_size}"
@@ -218,7 +218,7 @@ def conditions(logs: Sequence[RunLog]) -> str:
     )
 
 
-def images_in_words(dataset: str, height: int, width: int) -> str:
+def describe_images(dataset: str, height: int, width: int) -> str:
     """An image set as a reader calls it, and the size that the networks get.
 
     Raises ``ValueError`` for a set that no experiment uses.
@@ -230,4 +230,6 @@ def images_in_words(dataset: str, height: int, width: int) -> str:
         return f"the ten classes of Imagenette at {size}"
     if dataset == "fashion":
         return f"ten kinds of clothes (8,000 of Fashion-MNIST) at {size}"
-    raise ValueError(f"dataset={dataset!r}: expected Tiny ImageNet, Imagenette or clothes")
+    if dataset == "digits":
+        return f"ten digits (8,000 of MNIST) at {size}"
+    raise ValueError(f"dataset={dataset!r}: expected Tiny ImageNet, Imagenette, clothes or digits")

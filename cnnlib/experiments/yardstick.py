@@ -35,7 +35,7 @@ class Interval:
     """A difference and its 95 % interval.
 
     ``seeds`` is how the spread over seeds came in: "own" (each side's), "common" (one for all, see
-    :func:`pooled_spread`), or "none" where a side has one seed: then the true interval is wider by
+    :func:`pool_spread`), or "none" where a side has one seed: then the true interval is wider by
     an unknown amount. ``images`` is how the draw of the test images came in: "paired" (image by
     image), "unpaired" (each side's own draw), or "none" where the values are not counted on images.
     """
@@ -52,7 +52,7 @@ class Interval:
         return self.low > 0 or self.high < 0
 
 
-def sample_of(values: Sequence[float]) -> Sample:
+def make_sample(values: Sequence[float]) -> Sample:
     """Mean and standard deviation (n - 1 in the denominator). Raises ``ValueError`` for none."""
     values = np.asarray(values, dtype=float)
     if values.ndim != 1 or len(values) == 0 or not np.isfinite(values).all():
@@ -81,7 +81,7 @@ def compare_values(one: Sequence[float], other: Sequence[float]) -> Interval:
     Each side has its own spread. A side with a single value has none: the interval is then that of
     the other side's spread alone, or empty, and says so (``seeds``).
     """
-    return _interval(sample_of(one), sample_of(other), 0.0, "none", None)
+    return _interval(make_sample(one), make_sample(other), 0.0, "none", None)
 
 
 def compare_right(one: np.ndarray, other: np.ndarray, common: Sample | None = None) -> Interval:
@@ -102,7 +102,7 @@ def compare_right(one: np.ndarray, other: np.ndarray, common: Sample | None = No
         raise ValueError(f"{one.shape[1]} and {other.shape[1]} images: expected the same ones")
     of_images = one.mean(axis=0) - other.mean(axis=0)
     draw = float(of_images.var(ddof=1)) / one.shape[1]
-    sides = (sample_of(right.mean(axis=1)) for right in (one, other))
+    sides = (make_sample(right.mean(axis=1)) for right in (one, other))
     return _interval(*sides, draw, "paired", common)
 
 
@@ -117,7 +117,7 @@ def compare_shares(
 
     Then each side's draw is that of a coin with its share, p (1 - p) / images, and nothing cancels.
     """
-    first, second = sample_of(one), sample_of(other)
+    first, second = make_sample(one), make_sample(other)
     draw = first.mean * (1 - first.mean) / images
     draw += second.mean * (1 - second.mean) / (other_images or images)
     return _interval(first, second, draw, "unpaired", common)
@@ -144,7 +144,7 @@ def _interval(
 # --- Runs ---------------------------------------------------------------------------------------
 
 
-def runs_of(logs: Sequence[RunLog]) -> dict[str, list[RunLog]]:
+def group_runs(logs: Sequence[RunLog]) -> dict[str, list[RunLog]]:
     """The runs arm by arm, in the order of the logs."""
     arms: dict[str, list[RunLog]] = {}
     for log in logs:
@@ -152,7 +152,7 @@ def runs_of(logs: Sequence[RunLog]) -> dict[str, list[RunLog]]:
     return arms
 
 
-def diverged(runs: Sequence[RunLog]) -> bool:
+def has_diverged(runs: Sequence[RunLog]) -> bool:
     """Whether one of these runs has no result, since its loss was no number any more."""
     return any("diverged_in_epoch" in run.measured for run in runs)
 
@@ -168,7 +168,7 @@ def compare_runs(
     does not have.
     """
     everything = [*one, *other]
-    if not one or not other or diverged(everything):
+    if not one or not other or has_diverged(everything):
         raise ValueError("runs: expected one or more on each side, none of them diverged")
     if top not in (1, 5) or (top == 5 and any(run.top5 is None for run in everything)):
         raise ValueError(f"top={top}: expected 1, or 5 where every run has it")
@@ -188,12 +188,12 @@ def differences(
     ``base`` is the first arm without it; it has no difference to itself, nor has an arm with a
     diverged run: None. Raises ``ValueError`` for a base that has no runs.
     """
-    arms = runs_of(logs)
+    arms = group_runs(logs)
     base = next(iter(arms), None) if base is None else base
     if base not in arms:
         raise ValueError(f"base={base!r}: expected an arm among {', '.join(arms) or 'no runs'}")
-    without = [arm for arm, runs in arms.items() if arm == base or diverged(runs)]
-    if diverged(arms[base]):
+    without = [arm for arm, runs in arms.items() if arm == base or has_diverged(runs)]
+    if has_diverged(arms[base]):
         without = list(arms)
     return {
         arm: None if arm in without else compare_runs(runs, arms[base], top)
@@ -209,41 +209,41 @@ class Pair(NamedTuple):
     interval: Interval
 
 
-def every_pair(logs: Sequence[RunLog], *, common_spread: bool = False) -> list[Pair]:
+def compare_every_pair(logs: Sequence[RunLog], *, common_spread: bool = False) -> list[Pair]:
     """All pairs of arms, none of them diverged, by :func:`compare_runs`.
 
     An arm with one seed has no spread, and its intervals hold the draw of the images only. With
-    ``common_spread`` all arms get the one of :func:`pooled_spread`, single ones too. That is an
+    ``common_spread`` all arms get the one of :func:`pool_spread`, single ones too. That is an
     assumption: that the seeds of all these networks scatter alike.
     """
-    arms = {arm: runs for arm, runs in runs_of(logs).items() if not diverged(runs)}
-    common = pooled_spread(logs) if common_spread else None
+    arms = {arm: runs for arm, runs in group_runs(logs).items() if not has_diverged(runs)}
+    common = pool_spread(logs) if common_spread else None
     return [
         Pair(one, other, compare_runs(arms[one], arms[other], common=common))
         for one, other in itertools.combinations(arms, 2)
     ]
 
 
-def unresolved_pairs(logs: Sequence[RunLog], *, common_spread: bool = False) -> list[Pair]:
-    """Those of :func:`every_pair` whose interval holds 0: which is ahead is not established."""
-    pairs = every_pair(logs, common_spread=common_spread)
+def find_unresolved_pairs(logs: Sequence[RunLog], *, common_spread: bool = False) -> list[Pair]:
+    """Those of :func:`compare_every_pair` whose interval holds 0: which is ahead is open."""
+    pairs = compare_every_pair(logs, common_spread=common_spread)
     return [pair for pair in pairs if not pair.interval.resolved]
 
 
-def single_runs(logs: Sequence[RunLog]) -> list[str]:
+def find_single_runs(logs: Sequence[RunLog]) -> list[str]:
     """The arms with one seed: marked as such in a table, and not ranked within the yardstick."""
-    return [arm for arm, runs in runs_of(logs).items() if len(runs) == 1]
+    return [arm for arm, runs in group_runs(logs).items() if len(runs) == 1]
 
 
-def pooled_spread(logs: Sequence[RunLog]) -> Sample | None:
+def pool_spread(logs: Sequence[RunLog]) -> Sample | None:
     """One standard deviation over seeds for all arms that have several; None where none has.
 
     ``mean`` is their mean accuracy, ``count`` the degrees of freedom plus 1.
     """
     several = [
-        sample_of([run.accuracy for run in runs])
-        for runs in runs_of(logs).values()
-        if len(runs) > 1 and not diverged(runs)
+        make_sample([run.accuracy for run in runs])
+        for runs in group_runs(logs).values()
+        if len(runs) > 1 and not has_diverged(runs)
     ]
     if not several:
         return None
@@ -273,7 +273,9 @@ class Bracket(NamedTuple):
         return self.inside and self.best not in self.censored
 
 
-def bracket(results: Mapping[float, Sequence[float | None]], *, largest: bool = False) -> Bracket:
+def find_bracket(
+    results: Mapping[float, Sequence[float | None]], *, largest: bool = False
+) -> Bracket:
     """Which setting is best by its mean over seeds: the smallest value, or the ``largest``.
 
     ``results`` maps a rate, width or strength to its runs' values; None stands for a run without a
@@ -284,7 +286,7 @@ def bracket(results: Mapping[float, Sequence[float | None]], *, largest: bool = 
         setting for setting in sorted(results) if not results[setting] or None in results[setting]
     )
     means = {
-        setting: sample_of(values).mean
+        setting: make_sample(values).mean
         for setting, values in results.items()
         if setting not in censored
     }
@@ -303,7 +305,7 @@ class Plateau(NamedTuple):
     epochs: int
 
 
-def plateau(log: RunLog) -> Plateau:
+def find_plateau(log: RunLog) -> Plateau:
     """The change of the errors between two thirds of the epochs and the end.
 
     A recipe whose rate falls to 0 makes every curve flat at its end. So a small change says that
@@ -332,7 +334,7 @@ class BestRate(NamedTuple):
     bracket: Bracket
 
 
-def best_rates(logs: Sequence[RunLog]) -> dict[str, BestRate]:
+def find_best_rates(logs: Sequence[RunLog]) -> dict[str, BestRate]:
     """For arms named KIND_rateNUMBER: each kind's best rate by accuracy, and its runs there.
 
     A best of many flatters itself. So seed 1, which ran at every rate, chooses, and the other
@@ -349,10 +351,10 @@ def best_rates(logs: Sequence[RunLog]) -> dict[str, BestRate]:
     best = {}
     for kind, rates in found.items():
         first = {
-            rate: [None if diverged([run]) else run.accuracy for run in runs if run.seed == 1]
+            rate: [None if has_diverged([run]) else run.accuracy for run in runs if run.seed == 1]
             for rate, runs in rates.items()
         }
-        chosen = bracket(first, largest=True)
+        chosen = find_bracket(first, largest=True)
         others = tuple(replace(run, arm=kind) for run in rates[chosen.best] if run.seed != 1)
         if not others:
             raise ValueError(f"{kind}: seed 1 alone ran at its best rate {chosen.best}")
@@ -371,7 +373,7 @@ class Steps(NamedTuple):
     bracket: Bracket
 
 
-def steps_at_best_rate(runs: Sequence[RunLog]) -> Steps:
+def find_best_steps(runs: Sequence[RunLog]) -> Steps:
     """One arm's rate search, read fairly: the rate by the first half of the seeds, the steps by
     the others. A best of many flatters itself; seeds that had no say in the choice do not.
 
@@ -382,7 +384,7 @@ def steps_at_best_rate(runs: Sequence[RunLog]) -> Steps:
         raise ValueError(f"{len(runs)} seeds: expected two or more, to choose and to report")
     half = len(runs) // 2
     rates = list(runs[0].measured["steps"])
-    found = bracket(
+    found = find_bracket(
         {float(rate): [run.measured["steps"][rate] for run in runs[:half]] for rate in rates}
     )
     text = next(rate for rate in rates if float(rate) == found.best)
@@ -392,7 +394,7 @@ def steps_at_best_rate(runs: Sequence[RunLog]) -> Steps:
     return Steps(found.best, steps, found)
 
 
-def ratio_of_steps(one: Sequence[int], other: Sequence[int]) -> Interval:
+def compare_steps(one: Sequence[int], other: Sequence[int]) -> Interval:
     """How many times as many steps ``one`` takes: a ratio of geometric means, and its interval.
 
     :func:`compare_values` of the logarithms, taken back; so ``resolved`` does not apply: look
