@@ -1,0 +1,44 @@
+"""What the site needs besides, to be opened from disk by a double-click on a page.
+
+A page with a file: address may import no module, and a canvas on which a picture from a file has
+been drawn may not be read. It may load classic scripts. So the build writes the widgets' modules as
+one such script, and beside each PNG of a widget, whose pixels may be numbers, another that holds
+the picture. ``host.js`` loads them where a page comes from disk, and nowhere else.
+"""
+
+import base64
+import json
+from importlib.util import find_spec
+from pathlib import Path
+
+from sphinx.application import Sphinx
+
+from cnnlib.widgets.bundle import bundle_script, widgets_in
+
+WIDGETS = Path(find_spec("cnnlib").origin).parent / "widgets"
+
+
+def write_widgets(static: Path) -> None:
+    """Write ``from_disk.js``: it sets ``cnnWidgets`` to an object, widget's name -> its module."""
+    script = bundle_script(WIDGETS, widgets_in(WIDGETS), "cnnWidgets")
+    (static / "from_disk.js").write_text(script, encoding="utf-8")
+
+
+def write_pictures(static: Path) -> None:
+    """Write beside each ``pictures/NAME.png`` a script that puts it into ``cnnPictures``."""
+    for picture in static.glob("pictures/*.png"):
+        name = picture.relative_to(static).as_posix()
+        address = f"data:image/png;base64,{base64.b64encode(picture.read_bytes()).decode('ascii')}"
+        entry = f"(globalThis.cnnPictures ??= {{}})[{json.dumps(name)}] = {json.dumps(address)};\n"
+        picture.with_name(f"{picture.name}.js").write_text(entry)
+
+
+def write_scripts(app: Sphinx, exception: Exception | None) -> None:
+    static = Path(app.outdir) / "_static"
+    write_widgets(static)
+    write_pictures(static)
+
+
+def setup(app: Sphinx) -> dict:
+    app.connect("build-finished", write_scripts, priority=100)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
