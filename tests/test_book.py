@@ -8,7 +8,7 @@ import shlex
 import shutil
 import subprocess
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 
 import jupytext
 import pytest
@@ -148,7 +148,8 @@ def networks_in(page: str) -> set[str]:
 def test_every_model_file_has_a_chapter_that_builds_it():
     chapters = [page for page in PAGES if page.startswith("book/architectures/")]
     files = {model_file(key) for key in MODELS}
-    chapters = [page for page in chapters if Path(page).name not in ("family-tree", "leaderboard")]
+    others = ("family-tree", "leaderboard", "build-your-own")
+    chapters = [page for page in chapters if Path(page).name not in others]
     assert {Path(page).name for page in chapters} <= files | set(MODELS)
     told = {page: networks_in(page) for page in chapters}
     assert set().union(*told.values()) == files
@@ -182,27 +183,27 @@ def test_make_test_builds_the_book_first():
 # --- The build's parts --------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def cnnbook():
-    """The book's own extension, as Sphinx imports it."""
-    spec = importlib.util.spec_from_file_location("cnnbook", ROOT / "book" / "_ext" / "cnnbook.py")
+def load_extension(name: str) -> ModuleType:
+    """A part of the book's own extension, as Sphinx imports it."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "book" / "_ext" / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
 
 @pytest.fixture
-def cache_name(cnnbook, tmp_path, monkeypatch):
+def cache_name(tmp_path, monkeypatch):
     """() -> the folder that a build of the book in tmp_path keeps its results in."""
+    running = load_extension("running")
     for name in ("cnnlib/rows.py", "cnnlib/widgets/a.js", "book/_ext/ours.py", "requirements.txt"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("as it was")
-    monkeypatch.setattr(cnnbook, "LIBRARY", tmp_path / "cnnlib")
+    monkeypatch.setattr(running, "LIBRARY", tmp_path / "cnnlib")
 
     def named() -> str:
         app = SimpleNamespace(srcdir=tmp_path, outdir=tmp_path / "_build" / "html")
         config = SimpleNamespace()
-        cnnbook.name_the_cache(app, config)
+        running.name_the_cache(app, config)
         return config.nb_execution_cache_path
 
     return named
@@ -245,16 +246,17 @@ def test_caches_of_other_names_are_dropped(cache_name, tmp_path):
     assert cache_name() != str(first) and not first.exists()
 
 
-def test_the_times_of_chapters_are_added_up_and_a_slow_one_says_why(cnnbook):
+def test_the_times_of_chapters_are_added_up_and_a_slow_one_says_why():
+    report = load_extension("report")
     seconds = {"a": 29.94, "b": 31.0, "c": 45.5}
     reasons = {"a": "never said", "b": None, "c": "It trains three networks."}
-    assert cnnbook.times_of_chapters(seconds, reasons) == [
+    assert report.list_times(seconds, reasons) == [
         "    29.9 s  a",
         "    31.0 s  b: over 30 s, and no `slow:` in its front matter says why",
         "    45.5 s  c: It trains three networks.",
-        "   106.4 s  in all; at most 420 s on two quiet cores",
+        "   106.4 s  in all; at most 640 s on two quiet cores",
     ]
-    *_, all_of_them = cnnbook.times_of_chapters({"a": 420.1}, {"a": "so"})
+    *_, all_of_them = report.list_times({"a": 640.1}, {"a": "so"})
     assert all_of_them.endswith("(TOO LONG, if this machine was quiet)")
 
 
@@ -340,7 +342,7 @@ def tiny_book(tmp_path) -> TinyBook:
 @several_builds
 def test_a_build_runs_again_only_what_has_changed(tiny_book):
     """(What counts as a change of the library or the versions: the tests of the cache's name.)"""
-    extension = tiny_book.folder / "book" / "_ext" / "cnnbook.py"
+    extension = tiny_book.folder / "book" / "_ext" / "report.py"
     limit = "ENOUGH_FOR_A_CHAPTER = "
     extension.write_text(re.sub(rf"^{limit}.*", f"{limit}0", extension.read_text(), flags=re.M))
     tiny_book.write(COUNTING_CELL)

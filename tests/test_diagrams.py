@@ -106,7 +106,7 @@ TRACED = {
 }
 
 
-def layers_of(key: str) -> list:
+def rows_of(key: str) -> list:
     build, shape = TRACED[key]
     with torch.device("meta"):
         return trace(build(), shape)
@@ -177,24 +177,24 @@ def in_cells(part, sheet, size) -> tuple[list[float], list[float]]:
 
 @pytest.mark.parametrize("key", TRACED)
 def test_every_word_of_a_network_can_be_read(key):
-    assert_legible(draw_network(layers_of(key)))
+    assert_legible(draw_network(rows_of(key)))
 
 
 @pytest.mark.parametrize("key", TRACED)
 def test_a_network_fits_the_text_column(key):
-    width, _ = draw_network(layers_of(key)).figure.get_size_inches()
+    width, _ = draw_network(rows_of(key)).figure.get_size_inches()
     assert width <= 7.2
 
 
 def test_lenet_stands_in_one_line():
-    ax = draw_network(layers_of("lenet5"))
+    ax = draw_network(rows_of("lenet5"))
     places = [sheet.get_x() for sheet in fronts(ax).values()]
     assert len(places) == 8
     assert places == sorted(places)
 
 
 def test_the_stages_of_lenet_are_named_with_kind_window_and_shape():
-    words = [text.get_text() for text in texts(draw_network(layers_of("lenet5")))]
+    words = [text.get_text() for text in texts(draw_network(rows_of("lenet5")))]
     for name in ("input", "c1", "s2", "c3", "s4", "c5", "f6", "output"):
         assert words.count(name) == 1
     for shape in ("1 × 32 × 32", "6 × 28 × 28", "6 × 14 × 14", "16 × 10 × 10", "16 × 5 × 5"):
@@ -206,7 +206,7 @@ def test_the_stages_of_lenet_are_named_with_kind_window_and_shape():
 
 
 def test_rows_of_activation_norm_dropout_and_reshaping_are_folded_into_the_row_before():
-    ax = draw_network(layers_of("alexnet"))
+    ax = draw_network(rows_of("alexnet"))
     assert len(fronts(ax)) == 1 + 5 + 3 + 3  # the input, convolutions, pools, linear layers
     words = [text.get_text() for text in texts(ax)]
     assert words.count("+ LocalResponseNorm") == 2
@@ -215,7 +215,7 @@ def test_rows_of_activation_norm_dropout_and_reshaping_are_folded_into_the_row_b
 
 
 def test_sides_of_maps_are_in_proportion_where_the_range_is_small():
-    sheets = fronts(draw_network(layers_of("lenet5")))
+    sheets = fronts(draw_network(rows_of("lenet5")))
     sides = {"input": 32, "c1": 28, "s2": 14, "c3": 10, "s4": 5}
     unit = sheets["input"].get_height() / 32
     for name, side in sides.items():
@@ -224,17 +224,17 @@ def test_sides_of_maps_are_in_proportion_where_the_range_is_small():
 
 
 def test_sides_of_maps_follow_square_roots_where_the_range_is_wide():
-    sheets = fronts(draw_network(layers_of("alexnet")))
+    sheets = fronts(draw_network(rows_of("alexnet")))
     heights = [sheets[name].get_height() for name in ("input", "0.0", "0.3", "0.7")]
     expected = np.sqrt([227, 55, 27, 13])
     assert np.array(heights) / heights[0] == pytest.approx(expected / expected[0])
 
 
 def test_a_map_that_is_higher_than_wide_is_drawn_so_on_every_scale():
-    layers = trace(nn.Sequential(nn.MaxPool2d(9), nn.MaxPool2d((2, 3))), (1, 1, 180, 81))
-    for ax in (draw_network(layers_of("odd")), draw_network(layers)):
+    rows = trace(nn.Sequential(nn.MaxPool2d(9), nn.MaxPool2d((2, 3))), (1, 1, 180, 81))
+    for ax in (draw_network(rows_of("odd")), draw_network(rows)):
         ratios = [sheet.get_height() / sheet.get_width() for sheet in fronts(ax).values()]
-        traced = layers_of("odd") if len(ratios) > 3 else layers
+        traced = rows_of("odd") if len(ratios) > 3 else rows
         shapes = [traced[0].in_shape, *(traced[row].out_shape for row in kept_rows(traced))]
         assert ratios == pytest.approx([height / width for _, _, height, width in shapes])
 
@@ -245,12 +245,12 @@ def depth(sheets) -> float:
 
 @pytest.mark.parametrize("key", ["lenet5", "alexnet", "vgg19", "odd"])
 def test_a_stack_is_deeper_the_more_channels_it_has(key):
-    layers = layers_of(key)
-    ax = draw_network(layers)
-    channels = {"input": layers[0].in_shape[1]}
-    names = dict(zip(list(fronts(ax))[1:], kept_rows(layers), strict=True))
-    channels |= {name: layers[row].out_shape[1] for name, row in names.items()}
-    maps = {n: s for n, s in marked(ax, "sheet").items() if is_map(layers, names.get(n))}
+    rows = rows_of(key)
+    ax = draw_network(rows)
+    channels = {"input": rows[0].in_shape[1]}
+    names = dict(zip(list(fronts(ax))[1:], kept_rows(rows), strict=True))
+    channels |= {name: rows[row].out_shape[1] for name, row in names.items()}
+    maps = {n: s for n, s in marked(ax, "sheet").items() if is_map(rows, names.get(n))}
     for one, other in itertools.combinations(maps, 2):
         difference = channels[one] - channels[other]
         assert np.sign(round(depth(maps[one]) - depth(maps[other]), 6)) == np.sign(difference)
@@ -258,55 +258,54 @@ def test_a_stack_is_deeper_the_more_channels_it_has(key):
         assert len(sheets) == 1 if channels[name] == 1 else 2 <= len(sheets) <= channels[name]
 
 
-def kept_rows(layers) -> list[int]:
+def kept_rows(rows) -> list[int]:
     """The rows that a drawing shows: those with weights of their own, or that move places.
 
     Of neighbours that are alike only the first.
     """
     kinds = ("Conv", "Pool", "Linear", "Subsampling", "RBF", "Upsample")
-    rows = [row for row, layer in enumerate(layers) if any(k in layer.kind for k in kinds)]
+    kept = [n for n, row in enumerate(rows) if any(k in row.kind for k in kinds)]
     alike = [
-        (layers[row].kind, layers[row].windows, layers[row].in_shape, layers[row].parameters)
-        for row in rows
+        (row.kind, row.windows, row.in_shape, row.parameters) for row in map(rows.__getitem__, kept)
     ]
-    return [row for n, row in enumerate(rows) if not n or alike[n] != alike[n - 1]]
+    return [row for n, row in enumerate(kept) if not n or alike[n] != alike[n - 1]]
 
 
-def is_map(layers, row: int | None) -> bool:
-    shape = layers[0].in_shape if row is None else layers[row].out_shape
+def is_map(rows, number: int | None) -> bool:
+    shape = rows[0].in_shape if number is None else rows[number].out_shape
     return len(shape) == 4 and shape[2:] != (1, 1)
 
 
 @pytest.mark.parametrize("key", ["lenet5", "lenet_modern", "alexnet", "vgg19", "odd"])
 def test_a_marked_window_is_exactly_what_the_marked_unit_reads(key):
-    layers = layers_of(key)
-    ax = draw_network(layers)
+    rows = rows_of(key)
+    ax = draw_network(rows)
     sheets, windows, units = fronts(ax), marked(ax, "window"), marked(ax, "unit")
     names = list(sheets)
-    rows = [-1, *kept_rows(layers)]
+    numbers = [-1, *kept_rows(rows)]
     checked = 0
     for below, above in itertools.pairwise(range(len(names))):
         if names[above] not in units:
             continue
-        row, source = rows[above], rows[below]
-        size = layers[row].out_shape[2:]
+        row, source = numbers[above], numbers[below]
+        size = rows[row].out_shape[2:]
         middle = [
             sum(span) / 2 for span in in_cells(units[names[above]][0], sheets[names[above]], size)
         ]
         unit = [int(place) for place in middle]
         assert middle == pytest.approx([place + 0.5 for place in unit])
-        size = layers[source].out_shape[2:] if source >= 0 else layers[0].in_shape[2:]
-        read = layers[row].inputs[0]  # the last of those that stand for ``source``
+        size = rows[source].out_shape[2:] if source >= 0 else rows[0].in_shape[2:]
+        read = rows[row].inputs[0]  # the last of those that stand for ``source``
         drawn = in_cells(windows[names[above]][0], sheets[names[below]], size)
-        for span, (first, behind) in zip(seen_by(layers, row, unit)[read], drawn, strict=True):
+        for span, (first, behind) in zip(seen_by(rows, row, unit)[read], drawn, strict=True):
             assert (first, behind) == pytest.approx((span.start, span.stop))
         checked += 1
-    assert checked == sum(is_map(layers, row) for row in rows[1:])
+    assert checked == sum(is_map(rows, row) for row in numbers[1:])
 
 
 @pytest.mark.parametrize("key", TRACED)
 def test_lines_run_from_the_window_to_the_unit(key):
-    ax = draw_network(layers_of(key))
+    ax = draw_network(rows_of(key))
     windows, units, sheets = marked(ax, "window"), marked(ax, "unit"), fronts(ax)
     ends = {(round(x, 3), round(y, 3)) for line in ax.lines for x, y in line.get_xydata()}
     for name, (window,) in windows.items():
@@ -323,34 +322,34 @@ def test_lines_run_from_the_window_to_the_unit(key):
 
 
 def test_longer_vectors_have_longer_bars():
-    bars = fronts(draw_network(layers_of("lenet5")))
+    bars = fronts(draw_network(rows_of("lenet5")))
     heights = [bars[name].get_height() for name in ("c5", "f6", "output")]
     assert np.array(heights) / heights[0] == pytest.approx(np.sqrt([1, 84 / 120, 10 / 120]))
 
 
 def test_stacks_refuse_a_branch_by_name_and_draw_its_summary():
-    layers = trace(residual(), (1, 3, 20, 30))
+    rows = trace(residual(), (1, 3, 20, 30))
     with pytest.raises(ValueError, match=r"row 2 \(1\.add\) reads rows \[.*\], not just row 1"):
-        draw_stacks(layers)
-    ax = draw_network(summarise(layers))
+        draw_stacks(rows)
+    ax = draw_network(summarise(rows))
     assert_legible(ax)
     assert list(fronts(ax)) == ["input", "0", "1", "2", "3"]
     assert set(marked(ax, "window")) == {"0", "2"}  # a block has no single window
 
 
 def test_a_module_called_input_is_not_the_networks_input():
-    layers = trace(nn.Sequential(OrderedDict(input=nn.Conv2d(1, 2, 3))), (1, 1, 9, 7))
-    words = [text.get_text() for text in texts(draw_network(layers))]
+    rows = trace(nn.Sequential(OrderedDict(input=nn.Conv2d(1, 2, 3))), (1, 1, 9, 7))
+    words = [text.get_text() for text in texts(draw_network(rows))]
     assert words.count("input") == 2 and "Conv2d" in words and "3×3" in words
 
 
 def test_neighbours_that_are_alike_are_one_stack_that_is_counted():
-    words = [text.get_text() for text in texts(draw_network(layers_of("vgg19")))]
+    words = [text.get_text() for text in texts(draw_network(rows_of("vgg19")))]
     # In each of the last three stages of four convolutions, those after the first; all four of the
     # last stage, which is as wide as the one before.
     assert words.count("×3") == 2 and words.count("×4") == 1
     assert "(Conv2d, 3×3, padding 1, then ReLU), and 3 more like it" in describe_network(
-        layers_of("vgg19")
+        rows_of("vgg19")
     )
 
 
@@ -395,21 +394,21 @@ def test_every_word_of_a_graph_stands_within_its_card(key):
 
 
 def test_a_graph_fits_the_axes_it_is_given_or_says_what_is_enough():
-    layers = trace(residual(), (1, 3, 20, 30))
+    rows = trace(residual(), (1, 3, 20, 30))
     _, ax = plt.subplots(figsize=(4, 6))
-    assert draw_network(layers, ax) is ax
+    assert draw_network(rows, ax) is ax
     for patch in cards(ax).values():
         assert ax.get_window_extent().padded(1).contains(*patch.get_window_extent().min)
         assert ax.get_window_extent().padded(1).contains(*patch.get_window_extent().max)
     _, ax = plt.subplots(figsize=(1, 1))
     with pytest.raises(ValueError, match="too small for .* cards") as refusal:
-        draw_network(layers, ax)
+        draw_network(rows, ax)
     width, height = map(float, re.findall(r"([\d.]+) × ([\d.]+) are enough", str(refusal.value))[0])
-    draw_network(layers, plt.figure(figsize=(width + 0.1, height + 0.1)).add_axes((0, 0, 1, 1)))
+    draw_network(rows, plt.figure(figsize=(width + 0.1, height + 0.1)).add_axes((0, 0, 1, 1)))
 
 
-def test_no_layers_and_other_than_maps_and_vectors_are_refused():
-    with pytest.raises(ValueError, match="layers is empty"):
+def test_no_rows_and_other_than_maps_and_vectors_are_refused():
+    with pytest.raises(ValueError, match="rows is empty"):
         draw_network([])
     with pytest.raises(ValueError, match=r"input has shape \(1, 2, 30\)"):
         draw_network(trace(nn.Sequential(nn.Conv1d(2, 3, 5)), (1, 2, 30)))
@@ -418,28 +417,28 @@ def test_no_layers_and_other_than_maps_and_vectors_are_refused():
 @pytest.mark.parametrize("size", [(9, 3.6), (6.4, 4.8), (12, 5), (4, 8)])
 def test_a_drawing_fits_the_axes_it_is_given(size):
     figure, ax = plt.subplots(figsize=size)
-    assert draw_network(layers_of("lenet5"), ax) is ax
+    assert draw_network(rows_of("lenet5"), ax) is ax
     assert plt.get_fignums() == [figure.number]
     assert_legible(ax)
 
 
 def test_axes_that_are_too_small_are_refused_with_a_size_that_is_not():
-    layers = layers_of("lenet5")
+    rows = rows_of("lenet5")
     with pytest.raises(ValueError, match="too small for 8 stages") as refusal:
-        draw_network(layers, plt.subplots(figsize=(3, 1))[1])
+        draw_network(rows, plt.subplots(figsize=(3, 1))[1])
     width, height = map(float, re.findall(r"([\d.]+) × ([\d.]+) are enough", str(refusal.value))[0])
     figure = plt.figure(figsize=(width + 0.1, height + 0.1))
-    assert_legible(draw_network(layers, figure.add_axes((0, 0, 1, 1))))
+    assert_legible(draw_network(rows, figure.add_axes((0, 0, 1, 1))))
 
 
 def test_the_words_of_a_network_name_every_stage():
-    words = describe_network(layers_of("lenet5"))
+    words = describe_network(rows_of("lenet5"))
     assert "Input of 1 × 32 × 32" in words
     assert "s2 (Subsampling, 2×2, stride 2, then ScaledTanh) gives 6 × 14 × 14" in words
     assert "f6 (Conv2d, 1×1, then ScaledTanh) gives 84" in words
     assert "Sides of maps are drawn in proportion" in words
-    assert "by square roots" in describe_network(layers_of("alexnet"))
-    assert "dilation 1×4" in describe_network(layers_of("odd"))
+    assert "by square roots" in describe_network(rows_of("alexnet"))
+    assert "dilation 1×4" in describe_network(rows_of("odd"))
 
 
 # Receptive fields -------------------------------------------------------------------------------
@@ -447,14 +446,14 @@ def test_the_words_of_a_network_name_every_stage():
 
 @pytest.mark.parametrize(("key", "last", "unit"), [("lenet5", 7, (0, 4)), ("vgg19", 36, (3, 6))])
 def test_windows_on_the_input_are_what_the_units_see_one_within_another(key, last, unit):
-    layers = layers_of(key)[: last + 1]
-    ax = draw_receptive_fields(layers, unit)
+    rows = rows_of(key)[: last + 1]
+    ax = draw_receptive_fields(rows, unit)
     assert_legible(ax)
     boxes = [patch.get_bbox() for patch in ax.patches if patch.get_label().startswith("_field")]
-    rows, columns = seen_by(layers, last, unit)[-1]
+    down, across = seen_by(rows, last, unit)[-1]
     outer = boxes[0]
-    assert (outer.x0, outer.x1) == (columns.start, columns.stop)
-    assert sorted((outer.y0, outer.y1)) == [rows.start, rows.stop]
+    assert (outer.x0, outer.x1) == (across.start, across.stop)
+    assert sorted((outer.y0, outer.y1)) == [down.start, down.stop]
     for large, small in itertools.pairwise(boxes):
         assert large.x0 <= small.x0 and small.x1 <= large.x1
         assert min(large.y0, large.y1) <= min(small.y0, small.y1)
@@ -462,26 +461,26 @@ def test_windows_on_the_input_are_what_the_units_see_one_within_another(key, las
 
 
 def test_fields_of_lenet_have_the_sizes_of_the_paper():
-    words = [text.get_text() for text in texts(draw_receptive_fields(layers_of("lenet5"), (0, 0)))]
+    words = [text.get_text() for text in texts(draw_receptive_fields(rows_of("lenet5"), (0, 0)))]
     assert words == ["c5  32 × 32", "s4  16 × 16", "c3  14 × 14", "s2  6 × 6", "c1  5 × 5"]
 
 
 def test_the_unit_in_the_middle_of_what_is_read_stands_for_its_row():
     # S4's unit 2 of 0-4; then C3's 5 of 4-5, S2's 7 of 5-9, C1's 15 of 14-15, which sees 15-19.
-    words = describe_receptive_fields(layers_of("lenet5"), (0, 0))
+    words = describe_receptive_fields(rows_of("lenet5"), (0, 0))
     assert "c1 sees 5 × 5, rows 15 to 19, columns 15 to 19;" in words
     assert "c5 sees 32 × 32, rows 0 to 31, columns 0 to 31." in words
 
 
 def test_fields_are_drawn_through_branches_and_clipped_at_the_border():
-    layers = trace(residual(), (1, 3, 20, 30))
-    ax = draw_receptive_fields(layers, (0, 6))
-    rows, columns = seen_by(layers, len(layers) - 1, (0, 6))[-1]
-    assert rows.start == 0
+    rows = trace(residual(), (1, 3, 20, 30))
+    ax = draw_receptive_fields(rows, (0, 6))
+    down, across = seen_by(rows, len(rows) - 1, (0, 6))[-1]
+    assert down.start == 0
     [outer] = [p for p in ax.patches if p.get_label().startswith("_field")][:1]
-    assert (outer.get_y(), outer.get_height()) == (0, len(rows))
-    assert (outer.get_x(), outer.get_width()) == (columns.start, len(columns))
-    assert f"rows 0 to {rows.stop - 1}" in describe_receptive_fields(layers, (0, 6))
+    assert (outer.get_y(), outer.get_height()) == (0, len(down))
+    assert (outer.get_x(), outer.get_width()) == (across.start, len(across))
+    assert f"rows 0 to {down.stop - 1}" in describe_receptive_fields(rows, (0, 6))
 
 
 class Projected(nn.Module):
@@ -497,14 +496,14 @@ class Projected(nn.Module):
 
 
 def test_a_window_that_several_branches_share_is_drawn_once_and_in_order_of_size():
-    layers = trace(nn.Sequential(nn.Conv2d(3, 2, 5), Projected()), (1, 3, 40, 50))
-    words = [text.get_text() for text in texts(draw_receptive_fields(layers, (9, 9)))]
+    rows = trace(nn.Sequential(nn.Conv2d(3, 2, 5), Projected()), (1, 3, 40, 50))
+    words = [text.get_text() for text in texts(draw_receptive_fields(rows, (9, 9)))]
     assert words == ["1.conv2  9 × 9", "1.conv1  7 × 7", "0  5 × 5"]
 
 
 def test_the_fields_fit_small_axes_by_leaving_some_out():
-    layers = layers_of("vgg19")[:37]
-    ax = draw_receptive_fields(layers, (3, 3), plt.subplots(figsize=(6, 2))[1])
+    rows = rows_of("vgg19")[:37]
+    ax = draw_receptive_fields(rows, (3, 3), plt.subplots(figsize=(6, 2))[1])
     assert_legible(ax)
     shown = sum(patch.get_label().startswith("_field") for patch in ax.patches)
     assert 5 < shown < 20
@@ -512,7 +511,7 @@ def test_the_fields_fit_small_axes_by_leaving_some_out():
 
 def test_a_unit_that_does_not_exist_is_refused():
     with pytest.raises(ValueError, match=r"unit=\(5, 0\)"):
-        draw_receptive_fields(layers_of("lenet5")[:8], (5, 0))
+        draw_receptive_fields(rows_of("lenet5")[:8], (5, 0))
 
 
 # Tables, counts and weights ---------------------------------------------------------------------
@@ -722,8 +721,8 @@ def test_what_is_no_set_of_kernels_is_refused(weights, message):
 # All of them ------------------------------------------------------------------------------------
 
 DRAWINGS = {
-    "network": lambda ax: draw_network(layers_of("lenet5"), ax),
-    "fields": lambda ax: draw_receptive_fields(layers_of("lenet5"), (0, 0), ax),
+    "network": lambda ax: draw_network(rows_of("lenet5"), ax),
+    "fields": lambda ax: draw_receptive_fields(rows_of("lenet5"), (0, 0), ax),
     "table": lambda ax: draw_table(C3_TABLE, ax),
     "counts": lambda ax: draw_confusion(COUNTS, list("abc"), ax),
     "kernels": lambda ax: draw_kernels(np.ones((6, 1, 5, 5)), ax),

@@ -16,12 +16,14 @@ import torch.nn.functional as F
 from cnnlib.geometry import (
     Field,
     Window,
+    covering_size,
     input_indices,
     input_range,
     output_indices,
     output_range,
     output_size,
     receptive_field,
+    unread_inputs,
     whole_number,
 )
 
@@ -575,3 +577,52 @@ class TestRefusals:
     def test_windows_cannot_be_changed(self):
         with pytest.raises(AttributeError):
             CONV3.stride = 2
+
+
+# --- Covering an axis -----------------------------------------------------------------------------
+
+
+def test_an_axis_is_covered_by_as_few_windows_as_reach_its_padded_end():
+    """By torch: filled up with columns until the last window is whole, and by one fewer not."""
+    sides = itertools.product(
+        range(1, 9), range(1, 5), range(1, 5), range(3), range(3), range(1, 3)
+    )
+    tried = 0
+    for size, kernel, stride, before, after, dilation in sides:
+        window = Window(kernel, stride, (before, after), dilation)
+        padded = size + before + after
+        if window.span > padded:
+            with pytest.raises(ValueError, match=f"size={size}: with padding"):
+                covering_size(size, window)
+            continue
+        count = covering_size(size, window)
+        more = max(0, (count - 1) * stride + window.span - padded)
+        filled = F.pad(torch.zeros(1, 1, size), (before, after + more))
+        kept = F.conv1d(filled, torch.zeros(1, 1, kernel), stride=stride, dilation=dilation)
+        assert kept.shape[2] == count and more < stride
+        assert (count - 2) * stride + window.span < padded or count == 1
+        tried += 1
+    assert tried > 1000
+
+
+def test_the_published_input_of_224_gives_the_55_places_of_alexnets_figure():
+    assert covering_size(224, Window(11, 4)) == 55 and output_size(224, Window(11, 4)) == 54
+
+
+def test_unread_inputs_are_those_without_a_gradient():
+    sides = itertools.product(range(1, 9), range(1, 5), range(1, 5), range(3), range(1, 3))
+    for size, kernel, stride, padding, dilation in sides:
+        window = Window(kernel, stride, padding, dilation)
+        count = our_size(size, window)
+        if count is None:
+            continue
+        x = torch.zeros(1, 1, size, requires_grad=True)
+        F.conv1d(x, torch.ones(1, 1, kernel), None, stride, padding, dilation).sum().backward()
+        assert (
+            unread_inputs(size, window, count) == (x.grad[0, 0] == 0).nonzero().flatten().tolist()
+        )
+
+
+def test_a_transposed_window_covers_nothing():
+    with pytest.raises(ValueError, match="expected a forward window"):
+        covering_size(4, Window(2, transposed=True))

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from cnnlib.layout import Arrangement, arrange, structure_of
+from cnnlib.layout import WORDS, Arrangement, arrange, find_structure
 from cnnlib.layout.structure import Block, Branches, Chain, Repeat, Skip, Tangle
-from cnnlib.layout.words import count
+from cnnlib.layout.words import write_count
 from cnnlib.models import MODELS
 from cnnlib.trace import summarise, trace
 
@@ -43,7 +43,7 @@ def told(part, structure):
 
 
 def tree(module: nn.Module, shape=(1, 4, 12, 10)) -> list:
-    structure = structure_of(trace(module, shape))
+    structure = find_structure(trace(module, shape))
     return told(structure.root, structure)
 
 
@@ -169,31 +169,31 @@ def test_the_papers_repeats_are_found(key, times):
 
 @pytest.mark.parametrize("key", MODELS)
 def test_every_layer_is_in_the_tree_as_often_as_the_network_has_it(key):
-    layers = traced(key)
-    structure = structure_of(layers)
+    rows = traced(key)
+    structure = find_structure(rows)
 
-    def rows(part) -> int:
+    def count_rows(part) -> int:
         match part:
             case int():
                 return len(structure.nodes[part].rows)
             case Skip():
                 return 0
             case Repeat():
-                return part.times * sum(map(rows, part.parts))
+                return part.times * sum(map(count_rows, part.parts))
             case Tangle():
-                return sum(map(rows, part.nodes))
+                return sum(map(count_rows, part.nodes))
             case Branches():
-                return sum(map(rows, part.ways))
+                return sum(map(count_rows, part.ways))
             case Block():
-                return rows(part.inside)
+                return count_rows(part.inside)
             case Chain():
-                return sum(map(rows, part.parts))
+                return sum(map(count_rows, part.parts))
 
-    assert rows(structure.root) == sum(layer.kind != "Identity" for layer in layers)
+    assert count_rows(structure.root) == sum(row.kind != "Identity" for row in rows)
 
 
 def test_no_rows_are_refused():
-    with pytest.raises(ValueError, match="layers is empty"):
+    with pytest.raises(ValueError, match="rows is empty"):
         arrange([])
 
 
@@ -260,15 +260,34 @@ def test_a_tangle_is_readable_too():
 
 
 def test_each_closed_card_has_its_blocks_sums():
-    layers = traced("resnet50")
-    cards = {card.name: card for card in arrange(layers, closed=True).cards}
-    for row in summarise(layers, depth=2):
+    rows = traced("resnet50")
+    cards = {card.name: card for card in arrange(rows, closed=True).cards}
+    for row in summarise(rows, depth=2):
         if row.name in cards and cards[row.name].role == "block":
-            assert any(count(row.parameters) in line for line in cards[row.name].lines)
+            assert any(write_count(row.parameters) in line for line in cards[row.name].lines)
     assert "256 × 56 × 56" in cards["conv2_x.conv2_1"].lines
 
 
 def test_counts_are_short():
-    assert [count(n) for n in (0, 999, 1000, 9408, 25_557_032, 3_857_973_248, 999_999)] == [
+    assert [write_count(n) for n in (0, 999, 1000, 9408, 25_557_032, 3_857_973_248, 999_999)] == [
         "0", "999", "1 K", "9.41 K", "25.6 M", "3.86 G", "999 K"
     ]  # fmt: skip
+
+
+def test_cards_speak_another_language():
+    ours = {text for text in WORDS.values() if text.islower()}
+    theirs = {key: f"<{text.upper()}>" for key, text in WORDS.items()}
+    net = nn.Sequential(
+        nn.Conv2d(1, 2, 3, stride=2, dilation=2),
+        nn.BatchNorm2d(2),
+        nn.MaxPool2d(2),
+        nn.AvgPool2d(2),
+    )
+    lines = [
+        line
+        for card in arrange(trace(net, (1, 1, 40, 50)), words=theirs).cards
+        for line in card.lines
+    ]
+    assert lines[0] == "<INPUT>" and "<CONV> 3×3 /2 <DILATION> 2" in lines and "+ <BN>" in lines
+    assert "<MAX POOL> 2×2 /2" in lines and "24 · <FIELD> 5" in lines
+    assert not [line for line in lines if any(text in line for text in ours)]

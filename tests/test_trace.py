@@ -19,8 +19,10 @@ from torch.utils.flop_counter import FlopCounterMode
 from cnnlib.geometry import Field, Window, input_range, output_size, receptive_field
 from cnnlib.models import MODELS, LeNet5
 from cnnlib.trace import (
+    ALL_POSITIONS,
     LayerTrace,
     Positions,
+    Summary,
     as_table,
     reaches,
     seen_by,
@@ -44,9 +46,14 @@ class Does(nn.Module):
         return self.work(self, x)
 
 
-def named(layers, name) -> LayerTrace:
-    [layer] = [layer for layer in layers if layer.name == name]
-    return layer
+def resampled(x):
+    """Positions that no window says, one and a half times as many."""
+    return F.interpolate(x, scale_factor=1.5)
+
+
+def named(rows, name) -> LayerTrace:
+    [row] = [row for row in rows if row.name == name]
+    return row
 
 
 def field_of(layer) -> Field:
@@ -111,7 +118,7 @@ def watch(net):
 
 def check_seen_by(module, shape, units=5, seed=0):
     """`seen_by` of some units of every module's row, against gradients, in every row below."""
-    layers = trace(module, shape)
+    rows = trace(module, shape)
     rng = random.Random(seed)
     net = positive(module)
     outputs = watch(net)
@@ -119,36 +126,36 @@ def check_seen_by(module, shape, units=5, seed=0):
     x = torch.rand(units, *shape[1:], generator=generator, dtype=torch.float64) + 0.5
     x.requires_grad_()
     final = net(x)
-    rows = {
+    tensors = {
         number: outputs[row.name]
-        for number, row in enumerate(layers)
+        for number, row in enumerate(rows)
         if row.name in outputs and row.out_shape[2:] in ((), row.grid)
     }
-    rows[len(layers) - 1] = final
+    tensors[len(rows) - 1] = final
     below = {-1: x}
-    for number, output in rows.items():
-        layer = layers[number]
-        assert tuple(output.shape[1:]) == layer.out_shape[1:]
-        chosen = [tuple(rng.randrange(size) for size in layer.grid) for _ in range(units)]
-        grid = on_grid(output, layer.grid)
+    for number, output in tensors.items():
+        row = rows[number]
+        assert tuple(output.shape[1:]) == row.out_shape[1:]
+        chosen = [tuple(rng.randrange(size) for size in row.grid) for _ in range(units)]
+        grid = on_grid(output, row.grid)
         weights = torch.linspace(1, 2, grid.shape[1], dtype=grid.dtype)  # a softmax's sum is flat
         total = sum(weights @ grid[(k, slice(None), *unit)] for k, unit in enumerate(chosen))
         gradients = torch.autograd.grad(
             total, list(below.values()), retain_graph=True, allow_unused=True
         )
         for k, unit in enumerate(chosen):
-            seen = seen_by(layers, number, unit)
+            seen = seen_by(rows, number, unit)
             assert set(seen) == set(range(-1, number))
             for source, gradient in zip(below, gradients, strict=True):
-                sizes = layers[source].grid if source >= 0 else shape[2:]
+                sizes = rows[source].grid if source >= 0 else shape[2:]
                 expected = (range(0),) * len(sizes)
                 if gradient is not None:
                     expected = hulls((on_grid(gradient, sizes)[k] != 0).any(dim=0))
-                where = source if source < 0 else layers[source].name
-                assert seen[source] == expected, (layer.name, unit, where)
+                where = source if source < 0 else rows[source].name
+                assert seen[source] == expected, (row.name, unit, where)
         below[number] = output
     assert len(below) > 1
-    return layers
+    return rows
 
 
 # Networks ---------------------------------------------------------------------------------------
@@ -445,9 +452,19 @@ class TestSeenBy:
     def test_equals_gradients_through_u_nets(self, up):
         check_seen_by(UNet(up), (1, 1, 12, 16))
 
+    def test_equals_gradients_through_flattened_maps_side_by_side(self):
+        """Two vectors joined into one: a unit of it stands for all places of both maps."""
+        net = Does(
+            lambda m, x: torch.cat([m.one(x).flatten(1), m.other(x).flatten(1)], 1),
+            one=nn.Conv2d(2, 3, 3),
+            other=nn.Conv2d(2, 1, 2, stride=2),
+        )
+        rows = check_seen_by(net, (1, 2, 9, 7))
+        assert rows[-1].windows == (ALL_POSITIONS, ALL_POSITIONS) and rows[-1].grid == (1, 1)
+
     def test_equals_gradients_through_a_u_net_that_crops(self):
-        layers = check_seen_by(UNet(deconvolved, padding=0), (1, 1, 38, 46))
-        assert layers[-1].out_shape == (1, 2, 18, 26)
+        rows = check_seen_by(UNet(deconvolved, padding=0), (1, 1, 38, 46))
+        assert rows[-1].out_shape == (1, 2, 18, 26)
 
     @pytest.mark.parametrize(
         ("settings", "size"),
@@ -495,13 +512,13 @@ class TestSeenBy:
         check_seen_by(holes, (1, 1, 7, 6), units=20)
 
     def test_without_clip_windows_go_on_beyond_the_border(self):
-        layers = trace(nn.Sequential(nn.Conv2d(1, 1, 3, padding=1), nn.Conv2d(1, 1, 3, 2, 1)),
+        rows = trace(nn.Sequential(nn.Conv2d(1, 1, 3, padding=1), nn.Conv2d(1, 1, 3, 2, 1)),
                        (1, 1, 6, 8))  # fmt: skip
-        assert seen_by(layers, 1, (0, 3), clip=False) == {
+        assert seen_by(rows, 1, (0, 3), clip=False) == {
             -1: (range(-2, 3), range(4, 9)),
             0: (range(-1, 2), range(5, 8)),
         }
-        assert seen_by(layers, 1, (0, 3)) == {-1: (range(0, 3), range(4, 8)),
+        assert seen_by(rows, 1, (0, 3)) == {-1: (range(0, 3), range(4, 8)),
                                               0: (range(0, 2), range(5, 8))}  # fmt: skip
 
     def test_rows_off_the_path_are_not_seen(self):
@@ -510,9 +527,9 @@ class TestSeenBy:
             side=nn.Conv2d(1, 1, 3),
             main=nn.Conv2d(1, 1, 1),
         )
-        layers = trace(net, (1, 1, 5, 6))
-        assert [layer.name for layer in layers] == ["side", "main"]
-        assert seen_by(layers, 1, (2, 3)) == {-1: (range(2, 3), range(3, 4)), 0: (range(0),) * 2}
+        rows = trace(net, (1, 1, 5, 6))
+        assert [row.name for row in rows] == ["side", "main"]
+        assert seen_by(rows, 1, (2, 3)) == {-1: (range(2, 3), range(3, 4)), 0: (range(0),) * 2}
 
     @pytest.mark.parametrize(
         ("row", "unit", "named"),
@@ -523,14 +540,16 @@ class TestSeenBy:
         ],
     )  # fmt: skip
     def test_what_is_not_there_is_named(self, row, unit, named):
-        layers = trace(nn.Conv2d(1, 1, 3), (1, 1, 6, 8))
+        rows = trace(nn.Conv2d(1, 1, 3), (1, 1, 6, 8))
         with pytest.raises(ValueError, match=named):
-            seen_by(layers, row, unit)
+            seen_by(rows, row, unit)
 
     def test_summaries_are_refused(self):
-        layers = summarise(trace(nn.Sequential(conv(1, 1, 3), conv(1, 1, 3)), (1, 1, 6, 8)))
-        for call in (lambda: seen_by(layers, 0, (0, 0)), lambda: reaches(layers, (range(1),) * 2)):
-            with pytest.raises(ValueError, match="several rows"):
+        rows = summarise(trace(nn.Sequential(conv(1, 1, 3), conv(1, 1, 3)), (1, 1, 6, 8)))
+        for call in (lambda: seen_by(rows, 0, (0, 0)), lambda: reaches(rows, (range(1),) * 2)):
+            with pytest.raises(
+                ValueError, match=r"rows\[0\] is a Summary of several rows, 0: expected"
+            ):
                 call()
         with pytest.raises(ValueError, match="empty"):
             seen_by([], 0, (0, 0))
@@ -541,7 +560,7 @@ class TestReaches:
     def test_equals_what_a_change_changes(self, key):
         """The derivative of every module's output along a change of one box of the input."""
         shape = SHAPES.get(key, (1, 2, 11, 9))
-        layers = trace(NETWORKS[key](), shape)
+        rows = trace(NETWORKS[key](), shape)
         net = positive(NETWORKS[key]())
         outputs = watch(net)
 
@@ -559,41 +578,39 @@ class TestReaches:
             change = torch.zeros_like(x)
             change[:, :, region[0].start : region[0].stop, region[1].start : region[1].stop] = 1
             _, (final, changes) = torch.func.jvp(run, (x,), (change,))
-            reached = reaches(layers, region)
+            reached = reaches(rows, region)
             assert reached[-1] == tuple(region)
-            assert set(reached) == set(range(-1, len(layers)))
+            assert set(reached) == set(range(-1, len(rows)))
             checked = 0
-            for number, layer in enumerate(layers):
-                changed = (
-                    changes.get(layer.name) if layer.out_shape[2:] in ((), layer.grid) else None
-                )
-                if number == len(layers) - 1:
+            for number, row in enumerate(rows):
+                changed = changes.get(row.name) if row.out_shape[2:] in ((), row.grid) else None
+                if number == len(rows) - 1:
                     changed = final
                 if changed is not None:
-                    expected = hulls((on_grid(changed, layer.grid)[0] != 0).any(dim=0))
-                    assert reached[number] == expected, (layer.name, region)
+                    expected = hulls((on_grid(changed, row.grid)[0] != 0).any(dim=0))
+                    assert reached[number] == expected, (row.name, region)
                     checked += 1
             assert checked
 
     def test_one_pixel_by_hand(self):
-        layers = trace(nn.Sequential(nn.Conv2d(1, 1, 3, padding=1), nn.MaxPool2d(2)), (1, 1, 6, 8))
-        assert reaches(layers, (range(0, 1), range(4, 5))) == {
+        rows = trace(nn.Sequential(nn.Conv2d(1, 1, 3, padding=1), nn.MaxPool2d(2)), (1, 1, 6, 8))
+        assert reaches(rows, (range(0, 1), range(4, 5))) == {
             -1: (range(0, 1), range(4, 5)),
             0: (range(0, 2), range(3, 6)),
             1: (range(0, 1), range(1, 3)),
         }
 
     def test_an_empty_box_reaches_nothing(self):
-        layers = trace(nn.Conv2d(1, 1, 3), (1, 1, 6, 8))
-        assert reaches(layers, (range(0), range(2)))[0] == (range(0), range(0))
+        rows = trace(nn.Conv2d(1, 1, 3), (1, 1, 6, 8))
+        assert reaches(rows, (range(0), range(2)))[0] == (range(0), range(0))
 
     @pytest.mark.parametrize(
         "region", [(range(0, 7), range(2)), (range(2), range(-1, 2)), (range(2),), (1, 2)]
     )
     def test_regions_outside_the_input_are_named(self, region):
-        layers = trace(nn.Conv2d(1, 1, 3), (1, 1, 6, 8))
+        rows = trace(nn.Conv2d(1, 1, 3), (1, 1, 6, 8))
         with pytest.raises(ValueError, match="region="):
-            reaches(layers, region)
+            reaches(rows, region)
 
 
 # Random networks --------------------------------------------------------------------------------
@@ -684,18 +701,18 @@ def test_random_networks_equal_gradients_and_torchs_count(seed):
         rng = random.Random(1000 * part + seed)
         shape = (1, rng.randint(1, 2), *rng.sample(range(5, 14), 2))
         net = Random(rng, shape, rng.randint(2, 7))
-        layers = check_seen_by(net, shape, units=4, seed=seed)
+        rows = check_seen_by(net, shape, units=4, seed=seed)
         with FlopCounterMode(display=False) as counter, torch.no_grad():
             out = net(torch.zeros(shape))
-        assert layers[-1].out_shape == out.shape
-        assert 2 * sum(layer.macs for layer in layers) == counter.get_total_flops()
+        assert rows[-1].out_shape == out.shape
+        assert 2 * sum(row.macs for row in rows) == counter.get_total_flops()
         wrapped = any(isinstance(window, Positions) and window.chain
-                      for layer in layers for window in layer.windows)  # fmt: skip
-        for number, layer in enumerate(layers):
-            assert layer.grid == layer.out_shape[2:]
-            unit = tuple(rng.randrange(size) for size in layer.grid)
-            for seen, found in zip(seen_by(layers, number, unit)[-1], layer.field, strict=True):
-                assert wrapped or len(seen) <= found.size, layer.name
+                      for row in rows for window in row.windows)  # fmt: skip
+        for number, row in enumerate(rows):
+            assert row.grid == row.out_shape[2:]
+            unit = tuple(rng.randrange(size) for size in row.grid)
+            for seen, found in zip(seen_by(rows, number, unit)[-1], row.field, strict=True):
+                assert wrapped or len(seen) <= found.size, row.name
 
 
 # Fields -----------------------------------------------------------------------------------------
@@ -769,27 +786,27 @@ class TestFields:
     """Printed numbers: the table of Araujo, Norris & Sim 2019."""
 
     def test_alexnet(self):
-        layers = trace(alexnet(), (1, 3, 224, 224))
-        assert layers[-1].kind == "MaxPool2d" and layers[-1].out_shape == (1, 256, 5, 5)
-        assert field_of(layers[-1]) == Field(size=195, stride=32, start=-64)
+        rows = trace(alexnet(), (1, 3, 224, 224))
+        assert rows[-1].kind == "MaxPool2d" and rows[-1].out_shape == (1, 256, 5, 5)
+        assert field_of(rows[-1]) == Field(size=195, stride=32, start=-64)
 
     def test_vgg16(self):
         with torch.device("meta"):
-            layers = trace(vgg((2, 2, 3, 3, 3)), (1, 3, 224, 224))
-        last_pool = [layer for layer in layers if layer.kind == "MaxPool2d"][-1]
+            rows = trace(vgg((2, 2, 3, 3, 3)), (1, 3, 224, 224))
+        last_pool = [row for row in rows if row.kind == "MaxPool2d"][-1]
         assert field_of(last_pool) == Field(size=212, stride=32, start=-90)
-        linear = [layer for layer in layers if layer.kind == "Linear"][0]
+        linear = [row for row in rows if row.kind == "Linear"][0]
         assert field_of(linear).size == 212 + 6 * 32  # from the first unit's field to the last's
-        assert seen_by(layers, len(layers) - 1, (0, 0))[-1] == (range(224), range(224))
+        assert seen_by(rows, len(rows) - 1, (0, 0))[-1] == (range(224), range(224))
 
     @pytest.mark.parametrize(
         ("blocks", "size", "padding"), [((3, 4, 6, 3), 483, 239), ((3, 4, 23, 3), 1027, 511)]
     )
     def test_resnets_with_all_their_branches(self, blocks, size, padding):
         with torch.device("meta"):
-            layers = trace(resnet(blocks), (1, 3, 224, 224))
-        assert field_of(layers[-1]) == Field(size=size, stride=32, start=-padding)
-        assert all(layer.aligned for layer in layers)
+            rows = trace(resnet(blocks), (1, 3, 224, 224))
+        assert field_of(rows[-1]) == Field(size=size, stride=32, start=-padding)
+        assert all(row.aligned for row in rows)
 
     def test_mobilenet(self):
         field = field_of(trace(mobilenet(), (1, 3, 224, 224))[-1])
@@ -819,13 +836,13 @@ class TestFields:
 
     def test_every_unit_has_its_field_where_branches_are_aligned(self):
         for key in ("inception", "factorised", "residual", "dense", "shuffle v2", "reflected"):
-            layers = trace(NETWORKS[key](), (1, 2, 11, 9))
-            for number, layer in enumerate(layers):
-                assert layer.aligned
-                for unit in itertools.product(*(range(0, size, 2) for size in layer.grid)):
-                    assert seen_by(layers, number, unit, clip=False)[-1] == tuple(
+            rows = trace(NETWORKS[key](), (1, 2, 11, 9))
+            for number, row in enumerate(rows):
+                assert row.aligned
+                for unit in itertools.product(*(range(0, size, 2) for size in row.grid)):
+                    assert seen_by(rows, number, unit, clip=False)[-1] == tuple(
                         range(f.start + i * f.stride, f.start + i * f.stride + f.size)
-                        for f, i in zip(layer.field, unit, strict=True)
+                        for f, i in zip(row.field, unit, strict=True)
                     )
 
     def test_a_join_is_the_hull_of_its_inputs(self):
@@ -866,27 +883,27 @@ class TestFields:
 
     @pytest.mark.parametrize("up", [deconvolved, blended, upsampled("bilinear", False)])
     def test_joins_of_units_that_differ_have_the_largest_size(self, up):
-        layers = trace(UNet(up), (1, 1, 12, 16))
-        assert "cat" in {layer.kind for layer in layers}
-        for number, layer in enumerate(layers):
-            units = itertools.product(*(range(min(size, 4)) for size in layer.grid))  # every phase
-            seen = [seen_by(layers, number, unit, clip=False)[-1] for unit in units]
+        rows = trace(UNet(up), (1, 1, 12, 16))
+        assert "cat" in {row.kind for row in rows}
+        for number, row in enumerate(rows):
+            units = itertools.product(*(range(min(size, 4)) for size in row.grid))  # every phase
+            seen = [seen_by(rows, number, unit, clip=False)[-1] for unit in units]
             sizes = tuple(max(len(ranges[axis]) for ranges in seen) for axis in (0, 1))
-            assert tuple(field.size for field in layer.field) == sizes, layer.name
+            assert tuple(field.size for field in row.field) == sizes, row.name
 
     def test_upsampling_halves_the_stride(self):
         """Nearest: units 2i and 2i+1 see what unit i sees. Its middle is theirs, on average."""
         net = nn.Sequential(nn.Conv2d(1, 1, 3, stride=2, padding=1), nn.Upsample(scale_factor=2))
-        layers = trace(net, (1, 1, 8, 12))
-        assert layers[0].field == (Field(3, 2, -1),) * 2
-        assert [(f.size, f.stride) for f in layers[1].field] == [(3, 1)] * 2
-        assert layers[1].windows == (Window(2, stride=2, transposed=True),) * 2
+        rows = trace(net, (1, 1, 8, 12))
+        assert rows[0].field == (Field(3, 2, -1),) * 2
+        assert [(f.size, f.stride) for f in rows[1].field] == [(3, 1)] * 2
+        assert rows[1].windows == (Window(2, stride=2, transposed=True),) * 2
         fraction = trace(nn.Upsample(scale_factor=2), (1, 1, 8, 12))[0].field[0]
         assert str(fraction.stride) == "1/2" and str(fraction.start) == "-1/4"
 
     def test_gates_see_everything(self):
-        layers = trace(NETWORKS["squeeze-excite"](), (1, 2, 11, 9))
-        gated, after = named(layers, "1.mul"), named(layers, "2")
+        rows = trace(NETWORKS["squeeze-excite"](), (1, 2, 11, 9))
+        gated, after = named(rows, "1.mul"), named(rows, "2")
         assert gated.field == (Field(11, 0, 0), Field(9, 0, 0))
         assert after.field == (Field(11, 0, 0), Field(9, 0, 0))
         assert gated.aligned and after.aligned
@@ -913,18 +930,18 @@ class TestFields:
 
     def test_group_normalisation_equals_gradients(self):
         net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.GroupNorm(1, 2)).double().eval()
-        layers = trace(net, (1, 1, 7, 8))
+        rows = trace(net, (1, 1, 7, 8))
         x = torch.rand(1, 1, 7, 8, dtype=torch.float64, requires_grad=True)
         net(x)[0, 0, 1, 2].backward()
-        assert seen_by(layers, 1, (1, 2))[-1] == hulls(x.grad[0, 0] != 0) == (range(7), range(8))
+        assert seen_by(rows, 1, (1, 2))[-1] == hulls(x.grad[0, 0] != 0) == (range(7), range(8))
 
     @pytest.mark.parametrize("size", [(1, 1), (1, 5), (4, 1)])
     def test_global_pooling_of_small_maps(self, size):
         net = nn.Sequential(nn.Conv2d(2, 3, 3, padding=1), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
                             nn.Linear(3, 2))  # fmt: skip
-        layers = check_seen_by(net, (1, 2, *size))
-        assert layers[-1].out_shape == (1, 2)
-        assert tuple(f.size for f in layers[-1].field) == tuple(n + 2 for n in size)
+        rows = check_seen_by(net, (1, 2, *size))
+        assert rows[-1].out_shape == (1, 2)
+        assert tuple(f.size for f in rows[-1].field) == tuple(n + 2 for n in size)
 
     def test_a_pool_over_all_and_a_global_pool_see_the_same(self):
         body = nn.Conv2d(1, 1, 3, stride=2)
@@ -937,9 +954,9 @@ class TestFields:
             lambda m, x: m.up(m.fc(x.flatten(1)).view(-1, 2, 3, 4)),
             fc=nn.Linear(30, 24), up=nn.ConvTranspose2d(2, 1, 4, 2, 1),
         )  # fmt: skip
-        layers = check_seen_by(net, (1, 1, 5, 6))
-        assert layers[-1].out_shape == (1, 1, 6, 8)
-        assert layers[-1].grid == (6, 8)
+        rows = check_seen_by(net, (1, 1, 5, 6))
+        assert rows[-1].out_shape == (1, 1, 6, 8)
+        assert rows[-1].grid == (6, 8)
 
 
 class TestAligned:
@@ -949,7 +966,7 @@ class TestAligned:
          "shuffle v1", "shuffle v2", "atrous pyramid", "atrous pyramid, corners", "convnext"],
     )  # fmt: skip
     def test_what_papers_join_lines_up(self, key):
-        assert all(layer.aligned for layer in trace(NETWORKS[key](), (1, 2, 11, 9)))
+        assert all(row.aligned for row in trace(NETWORKS[key](), (1, 2, 11, 9)))
 
     @pytest.mark.parametrize(
         "up",
@@ -957,8 +974,8 @@ class TestAligned:
          upsampled("bilinear", True)],
     )  # fmt: skip
     def test_u_nets_line_up_on_average(self, up):
-        assert all(layer.aligned for layer in trace(UNet(up), (1, 1, 16, 24)))
-        assert all(layer.aligned for layer in trace(UNet(deconvolved, 0), (1, 1, 38, 46)))
+        assert all(row.aligned for row in trace(UNet(up), (1, 1, 16, 24)))
+        assert all(row.aligned for row in trace(UNet(deconvolved, 0), (1, 1, 38, 46)))
 
     def test_other_strides_and_other_centres_are_flagged(self):
         def join(one, other, shape):
@@ -1004,31 +1021,31 @@ class TestRows:
         )
 
     def test_operations_are_named_after_their_module(self):
-        layers = trace(nn.Sequential(Inception(2)), (1, 2, 6, 7))
-        join = layers[-1]
+        rows = trace(nn.Sequential(Inception(2)), (1, 2, 6, 7))
+        join = rows[-1]
         assert (join.name, join.kind, join.parents) == ("0.cat", "cat", ("Inception",))
-        assert [layers[i].name for i in join.inputs] == [
+        assert [rows[i].name for i in join.inputs] == [
             "0.branch1.2", "0.branch3.1.2", "0.branch5.1.2", "0.pool.1.2",
         ]  # fmt: skip
-        assert layers[0].name == "0.branch1.0"
-        assert layers[0].parents == ("Inception", "Sequential")
+        assert rows[0].name == "0.branch1.0"
+        assert rows[0].parents == ("Inception", "Sequential")
 
     def test_the_graph_of_a_residual_block(self):
-        layers = trace(Residual(2, 2), (1, 2, 5, 6))
-        assert [(layer.name, layer.inputs) for layer in layers] == [
+        rows = trace(Residual(2, 2), (1, 2, 5, 6))
+        assert [(row.name, row.inputs) for row in rows] == [
             ("conv1", (-1,)), ("bn1", (0,)), ("relu", (1,)), ("conv2", (2,)), ("bn2", (3,)),
             ("add", (4, -1)), ("relu#2", (5,)),
         ]  # fmt: skip
 
     def test_shared_modules_are_rows_each_time_and_parameters_once(self):
         net = shared_tower()
-        layers = trace(net, (1, 2, 6, 8))
-        assert [layer.name for layer in layers] == [
+        rows = trace(net, (1, 2, 6, 8))
+        assert [row.name for row in rows] == [
             "tower.0", "tower.1", "tower#2.0", "tower#2.1", "add", "pool",
         ]  # fmt: skip
-        assert [layer.parameters for layer in layers] == [38, 0, 0, 0, 0, 0]
-        assert layers[0].macs == layers[2].macs > 0
-        assert field_of(layers[2]) == Field(5, 1, -2)
+        assert [row.parameters for row in rows] == [38, 0, 0, 0, 0, 0]
+        assert rows[0].macs == rows[2].macs > 0
+        assert field_of(rows[2]) == Field(5, 1, -2)
 
     def test_a_module_without_children_is_one_row(self):
         class Subsampling(nn.Module):
@@ -1057,15 +1074,15 @@ class TestRows:
                 return x - F.avg_pool2d(x, 3, 1, 1)
 
         net = nn.Sequential(Subsampling(), Norm(), Same(3, 2, 3, stride=2), Blur())
-        layers = trace(net, (1, 3, 12, 16))
-        assert [(layer.name, layer.kind) for layer in layers] == [
+        rows = trace(net, (1, 3, 12, 16))
+        assert [(row.name, row.kind) for row in rows] == [
             ("0", "Subsampling"), ("1", "Norm"), ("2", "Same"), ("3", "Blur"),
         ]  # fmt: skip
-        assert [layer.parameters for layer in layers] == [6, 0, 56, 0]
-        assert [layer.windows[0] for layer in layers] == [
+        assert [row.parameters for row in rows] == [6, 0, 56, 0]
+        assert [row.windows[0] for row in rows] == [
             Window(2, 2), Window(1), Window(3, 2, padding=(0, 1)), Window(3, 1, 1),
         ]  # fmt: skip
-        assert [layer.inputs for layer in layers] == [(-1,), (0,), (1,), (2,)]
+        assert [row.inputs for row in rows] == [(-1,), (0,), (1,), (2,)]
 
     def test_several_layers_in_a_module_without_children_are_several_rows(self):
         class Pair(nn.Module):
@@ -1077,12 +1094,12 @@ class TestRows:
             def forward(self, x):
                 return F.conv2d(F.relu(F.conv2d(x, self.first)), self.second[0])
 
-        layers = trace(nn.Sequential(Pair()), (1, 1, 8, 9))
-        assert [(x.name, x.kind, x.parameters) for x in layers] == [
+        rows = trace(nn.Sequential(Pair()), (1, 1, 8, 9))
+        assert [(x.name, x.kind, x.parameters) for x in rows] == [
             ("0.conv2d", "conv2d", 18), ("0.relu", "relu", 0), ("0.conv2d#2", "conv2d", 72),
         ]  # fmt: skip
-        assert layers[2].parents == ("Pair",)
-        assert field_of(layers[2]) == Field(5, 1, 0)
+        assert rows[2].parents == ("Pair",)
+        assert field_of(rows[2]) == Field(5, 1, 0)
 
     def test_a_bypass_around_a_window_is_not_lost_in_one_row(self):
         """What leaves out the middle cannot be called a window with a bypass."""
@@ -1091,12 +1108,30 @@ class TestRows:
             def forward(self, x):
                 return x + F.conv2d(x, torch.ones(1, 1, 2, 2).to(x), None, 1, 1, 2)
 
-        layers = check_seen_by(nn.Sequential(Around()), (1, 1, 6, 7))
-        assert [layer.name for layer in layers] == ["0.conv2d", "0.add"]
+        rows = check_seen_by(nn.Sequential(Around()), (1, 1, 6, 7))
+        assert [row.name for row in rows] == ["0.conv2d", "0.add"]
+
+    @pytest.mark.parametrize(
+        ("forward", "names"),
+        [
+            (lambda x: resampled(resampled(x)), ["interpolate", "interpolate#2"]),
+            (lambda x: resampled(F.pad(x, (1, 1, 1, 1))), ["pad", "interpolate"]),
+            (lambda x: F.pad(resampled(x), (1, 1, 1, 1)), ["interpolate", "pad"]),
+            (lambda x: F.adaptive_avg_pool2d(F.pad(x, (1, 0, 0, 1), "reflect"), 4),
+             ["pad", "adaptive_avg_pool2d"]),
+        ],
+    )  # fmt: skip
+    def test_readings_that_no_one_window_comes_to_stay_rows(self, forward, names):
+        class Leaf(nn.Module):
+            def forward(self, x):
+                return forward(x)
+
+        rows = check_seen_by(nn.Sequential(Leaf()), (1, 1, 8, 6))
+        assert [row.name for row in rows] == [f"0.{name}" for name in names]
 
     def test_identity_has_a_row_and_an_empty_sequential_none(self):
-        layers = trace(nn.Sequential(nn.Identity(), nn.Sequential(), nn.Dropout()), (1, 1, 4, 5))
-        assert [(layer.name, layer.kind) for layer in layers] == [
+        rows = trace(nn.Sequential(nn.Identity(), nn.Sequential(), nn.Dropout()), (1, 1, 4, 5))
+        assert [(row.name, row.kind) for row in rows] == [
             ("0", "Identity"),
             ("2", "Dropout"),
         ]
@@ -1106,8 +1141,8 @@ class TestRows:
         assert (row.name, row.kind) == ("Conv2d", "Conv2d")
         [row] = trace(nn.Identity(), (1, 1, 4, 5))
         assert (row.name, row.out_shape) == ("Identity", (1, 1, 4, 5))
-        layers = trace(Does(lambda m, x: torch.relu(x).flatten(1)), (1, 1, 4, 5))
-        assert [layer.name for layer in layers] == ["Does"]
+        rows = trace(Does(lambda m, x: torch.relu(x).flatten(1)), (1, 1, 4, 5))
+        assert [each.name for each in rows] == ["Does"]
 
     def test_in_place_layers_trace_as_others_do(self):
         def net(inplace):
@@ -1124,8 +1159,8 @@ class TestRows:
             y += x
             return F.relu(y, inplace=True)
 
-        layers = trace(Does(forward, conv=nn.Conv2d(1, 1, 3, padding=1)), (1, 1, 5, 6))
-        assert [(x.name, x.inputs) for x in layers] == [
+        rows = trace(Does(forward, conv=nn.Conv2d(1, 1, 3, padding=1)), (1, 1, 5, 6))
+        assert [(x.name, x.inputs) for x in rows] == [
             ("conv", (-1,)), ("add", (0, -1)), ("relu", (1,)),
         ]  # fmt: skip
 
@@ -1135,12 +1170,12 @@ class TestRows:
             return m.unpool(x, switches, output_size=(9, 12))
 
         net = Does(forward, pool=nn.MaxPool2d(2, return_indices=True), unpool=nn.MaxUnpool2d(2))
-        layers = trace(net, (1, 1, 9, 12))
-        assert [(x.name, x.out_shape) for x in layers] == [
+        rows = trace(net, (1, 1, 9, 12))
+        assert [(x.name, x.out_shape) for x in rows] == [
             ("pool", (1, 1, 4, 6)), ("unpool", (1, 1, 9, 12)),
         ]  # fmt: skip
-        assert seen_by(layers, 1, (3, 4))[-1] == (range(2, 4), range(4, 6))
-        assert seen_by(layers, 1, (8, 4))[-1] == (range(0), range(0))
+        assert seen_by(rows, 1, (3, 4))[-1] == (range(2, 4), range(4, 6))
+        assert seen_by(rows, 1, (8, 4))[-1] == (range(0), range(0))
 
     def test_training_heads_do_not_run(self):
         def forward(m, x):
@@ -1148,7 +1183,7 @@ class TestRows:
 
         net = Does(forward, conv=nn.Conv2d(1, 1, 3), head=nn.Conv2d(1, 5, 3))
         assert net.training
-        assert [layer.name for layer in trace(net, (1, 1, 5, 5))] == ["conv"]
+        assert [row.name for row in trace(net, (1, 1, 5, 5))] == ["conv"]
 
 
 class TestSummaryAndTable:
@@ -1157,35 +1192,37 @@ class TestSummaryAndTable:
         net.add_module("stem", conv(2, 4, 3, stride=2))
         net.add_module("block", Residual(4, 6, 1))
         net.add_module("pool", nn.AdaptiveAvgPool2d(1))
-        layers = trace(net, (2, 2, 12, 9))
-        summary = summarise(layers)
+        rows = trace(net, (2, 2, 12, 9))
+        summary = summarise(rows)
         assert [(x.name, x.kind, x.inputs) for x in summary] == [
             ("stem", "Sequential", (-1,)), ("block", "Residual", (0,)),
             ("pool", "AdaptiveAvgPool2d", (1,)),
         ]  # fmt: skip
         for key in ("parameters", "macs", "activations"):
-            total = sum(getattr(layer, key) for layer in layers)
-            assert sum(getattr(row, key) for row in summary) == total
+            total = sum(getattr(one, key) for one in rows)
+            assert sum(getattr(whole, key) for whole in summary) == total
         block = summary[1]
         assert block.parameters == parameters(net.block)
         assert (block.in_shape, block.out_shape) == ((2, 4, 5, 4), (2, 6, 5, 4))
-        assert block.field == [x for x in layers if x.name.startswith("block")][-1].field
-        assert block.windows == () and summary[2].windows == (None, None)
+        assert block.field == [x for x in rows if x.name.startswith("block")][-1].field
+        assert type(block) is Summary and not hasattr(block, "windows")
+        assert type(summary[2]) is LayerTrace
+        assert summary[2].windows == (ALL_POSITIONS, ALL_POSITIONS)
 
     def test_operations_between_children_stay(self):
-        layers = summarise(trace(shared_tower(), (1, 2, 6, 8)))
-        assert [(x.name, x.inputs) for x in layers] == [
+        rows = summarise(trace(shared_tower(), (1, 2, 6, 8)))
+        assert [(x.name, x.inputs) for x in rows] == [
             ("tower", (-1,)), ("tower#2", (0,)), ("add", (1, -1)), ("pool", (2,)),
         ]  # fmt: skip
 
     def test_deeper(self):
-        layers = trace(nn.Sequential(Inception(2), Inception(8)), (1, 2, 6, 7))
-        assert [(x.name, x.kind) for x in summarise(layers, depth=2)][:5] == [
+        rows = trace(nn.Sequential(Inception(2), Inception(8)), (1, 2, 6, 7))
+        assert [(x.name, x.kind) for x in summarise(rows, depth=2)][:5] == [
             ("0.branch1", "Sequential"), ("0.branch3", "Sequential"), ("0.branch5", "Sequential"),
             ("0.pool", "Sequential"), ("0.cat", "cat"),
         ]  # fmt: skip
-        assert [x.kind for x in summarise(layers)] == ["Inception", "Inception"]
-        assert summarise(layers, depth=9) == layers
+        assert [x.kind for x in summarise(rows)] == ["Inception", "Inception"]
+        assert summarise(rows, depth=9) == rows
 
     @pytest.mark.parametrize("depth", [0, -1, 1.0, True])
     def test_depth_is_checked(self, depth):
@@ -1193,10 +1230,10 @@ class TestSummaryAndTable:
             summarise([], depth)
 
     def test_the_table_has_every_row_and_the_totals(self):
-        layers = trace(
+        rows = trace(
             nn.Sequential(nn.Conv2d(3, 8, 3), nn.Flatten(), nn.Linear(160, 10)), (1, 3, 6, 7)
         )
-        lines = as_table(layers).splitlines()
+        lines = as_table(rows).splitlines()
         cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
         assert cells[0] == ["layer", "kind", "output", "parameters", "multiply-adds", "bytes",
                             "field", "stride"]  # fmt: skip
@@ -1213,12 +1250,12 @@ class TestCounts:
     @pytest.mark.parametrize("key", NETWORKS)
     def test_multiply_adds_and_parameters_equal_torchs(self, key):
         net, shape = NETWORKS[key](), (3, *SHAPES.get(key, (1, 2, 11, 9))[1:])
-        layers = trace(net, shape)
+        rows = trace(net, shape)
         with FlopCounterMode(display=False) as counter, torch.no_grad():
             out = net.eval()(torch.zeros(shape))
-        assert 2 * sum(layer.macs for layer in layers) == counter.get_total_flops()
-        assert sum(layer.parameters for layer in layers) == parameters(net)
-        assert layers[-1].out_shape == out.shape
+        assert 2 * sum(row.macs for row in rows) == counter.get_total_flops()
+        assert sum(row.parameters for row in rows) == parameters(net)
+        assert rows[-1].out_shape == out.shape
 
     def test_lenet5_as_printed(self):
         """LeCun et al. 1998, section II.B: trainable parameters, layer by layer."""
@@ -1230,9 +1267,9 @@ class TestCounts:
     def test_vgg19(self):
         """Simonyan & Zisserman 2015, table 2: 144 million parameters."""
         with torch.device("meta"):
-            layers = trace(vgg((2, 2, 4, 4, 4)), (1, 3, 224, 224))
-        assert sum(layer.parameters for layer in layers) == 143_667_240
-        assert sum(layer.macs for layer in layers) == 19_632_062_464
+            rows = trace(vgg((2, 2, 4, 4, 4)), (1, 3, 224, 224))
+        assert sum(row.parameters for row in rows) == 143_667_240
+        assert sum(row.macs for row in rows) == 19_632_062_464
 
     def test_bytes_follow_the_type(self):
         net = nn.Sequential(nn.Conv2d(1, 2, 3))
@@ -1245,7 +1282,7 @@ class TestCounts:
         net[1].weight = net[0].weight
         net.unused = nn.Parameter(torch.zeros(100))
         net.forward = lambda x: net[1](net[0](x))
-        assert [layer.parameters for layer in trace(net, (1, 2, 9, 9))] == [38, 2]
+        assert [row.parameters for row in trace(net, (1, 2, 9, 9))] == [38, 2]
 
     def test_derived_weights_count_what_they_come_from(self):
         class Standardised(nn.Conv2d):
@@ -1270,11 +1307,11 @@ class TestCounts:
 
         normed = nn.utils.parametrizations.weight_norm(nn.Conv2d(2, 2, 3))
         net = nn.Sequential(Standardised(2, 2, 3), Packed(), normed)
-        layers = trace(net, (1, 2, 9, 11))
-        assert [layer.kind for layer in layers] == ["Standardised", "Packed", "Conv2d"]
-        assert [layer.parameters for layer in layers] == [38, 27, 36 + 2 + 2]
-        assert layers[1].macs == 27 * 5 * 7
-        assert sum(layer.parameters for layer in layers) == parameters(net)
+        rows = trace(net, (1, 2, 9, 11))
+        assert [row.kind for row in rows] == ["Standardised", "Packed", "Conv2d"]
+        assert [row.parameters for row in rows] == [38, 27, 36 + 2 + 2]
+        assert rows[1].macs == 27 * 5 * 7
+        assert sum(row.parameters for row in rows) == parameters(net)
 
     @pytest.mark.parametrize("answer", [-1, 2.5, None, True])
     def test_a_modules_own_count_must_be_a_count(self, answer):
@@ -1316,8 +1353,8 @@ class TestRun:
     def test_no_memory_is_taken(self):
         net = self.net()
         with OnlyMeta():
-            layers = trace(net, (8, 3, 120, 101))
-        assert layers[-1].out_shape == (8, 100)
+            rows = trace(net, (8, 3, 120, 101))
+        assert rows[-1].out_shape == (8, 100)
         with pytest.raises(AssertionError), OnlyMeta():
             net[0](torch.empty(1, 3, 32, 32))
 
@@ -1345,7 +1382,7 @@ class TestRun:
         net[1].eval()
         before = {key: value.clone() for key, value in net.state_dict().items()}
         addresses = {key: value.data_ptr() for key, value in net.state_dict().items()}
-        layers = trace(net, (1, 1, 5, 6))
+        rows = trace(net, (1, 1, 5, 6))
         after = net.state_dict()
         assert list(after) == list(before)
         for key, value in after.items():
@@ -1354,7 +1391,7 @@ class TestRun:
         assert net[0].last == "nothing" and not hasattr(net[0], "new")
         assert not any(part._forward_hooks or part._forward_pre_hooks for part in net.modules())
         assert all(isinstance(p, nn.Parameter) and p.requires_grad for p in net.parameters())
-        assert trace(net, (1, 1, 5, 6)) == layers
+        assert trace(net, (1, 1, 5, 6)) == rows
 
     def test_nothing_is_changed_when_it_fails(self):
         net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Conv2d(5, 2, 3))
@@ -1378,8 +1415,8 @@ class TestRun:
                 grid = torch.linspace(-1, 1, x.shape[-1]) + torch.zeros(x.shape[-2:])
                 return self.conv(x) * torch.ones(1, device=x.device) + grid
 
-        layers = check_seen_by(Mixed(), (1, 2, 5, 6))
-        assert layers[-1].out_shape == (1, 2, 5, 6)
+        rows = check_seen_by(Mixed(), (1, 2, 5, 6))
+        assert rows[-1].out_shape == (1, 2, 5, 6)
 
 
 IDIOMS = {
@@ -1487,8 +1524,8 @@ class TestIdioms:
         """The last row against a run: its shape, and some units' gradients in the input."""
         net = Idiom(IDIOMS[idiom])
         shape = (1, 2, 5, 6)
-        layers = trace(net, shape)
-        last = layers[-1]
+        rows = trace(net, shape)
+        last = rows[-1]
         net = positive(net)
         generator = torch.Generator().manual_seed(1)
         x = torch.rand(1, *shape[1:], dtype=torch.float64, generator=generator, requires_grad=True)
@@ -1496,7 +1533,7 @@ class TestIdioms:
             out = net(x)
         assert out.shape == last.out_shape
         if idiom == "copies":
-            assert [layer.name for layer in layers] == ["conv"]
+            assert [row.name for row in rows] == ["conv"]
             return
         outer = out.reshape(1, -1, *last.grid) if out.dim() < 4 else out
         assert tuple(outer.shape[2:]) == last.grid
@@ -1505,7 +1542,7 @@ class TestIdioms:
             weights = torch.linspace(1, 2, len(features), dtype=features.dtype)
             [gradient] = torch.autograd.grad((weights * features).sum(), x, retain_graph=True)
             found = (gradient[0].abs() > 1e-12).any(dim=0)
-            assert seen_by(layers, len(layers) - 1, unit)[-1] == hulls(found), unit
+            assert seen_by(rows, len(rows) - 1, unit)[-1] == hulls(found), unit
 
 
 class TestRefusals:

@@ -235,3 +235,12 @@ def test_it_works_in_inference_mode():
     with evaluating(net), torch.inference_mode():
         net(torch.rand(2, 3, 8, 8))
     assert picture(net) == before
+
+
+def test_numbers_written_into_a_parameter_stay_and_those_in_a_buffer_do_not():
+    norm = nn.BatchNorm2d(2)
+    with evaluating(norm), torch.no_grad():
+        norm.weight.fill_(7.0)
+        norm.running_mean.fill_(7.0)
+    assert norm.weight.tolist() == [7.0, 7.0]
+    assert norm.running_mean.tolist() == [0.0, 0.0]

@@ -11,12 +11,13 @@ import torch.nn.functional as F
 from traitlets import TraitError
 
 from cnnlib.geometry import output_size
-from cnnlib.widgets.convolution_explorer import (
+from cnnlib.widgets.convolution_explorer import FIRST, FIXED, ConvolutionExplorer
+from cnnlib.widgets.convolution_explorer_sums import (
     LIMITS,
     PRESETS,
     SETTINGS,
     WIDEST,
-    ConvolutionExplorer,
+    fault,
     preset_of,
     resized,
     window_of,
@@ -90,10 +91,10 @@ def test_output_equals_torch_and_whatever_torch_refuses_is_refused(cases):
         values = dict(input_values=image.tolist(), kernel_values=kernel.tolist())
         if expected is None:
             with pytest.raises(ValueError):
-                explorer.configure(**settings, **values)
+                explorer.choose(**settings, **values)
             refused += 1
             continue
-        explorer.configure(**settings, **values)
+        explorer.choose(**settings, **values)
         assert explorer.output() == expected, settings
         assert explorer.output_size() == len(expected)
         shown += 1
@@ -110,7 +111,8 @@ def test_every_preset_has_the_sizes_of_the_guides_figure():
         assert explorer.mode == ("transposed" if figure.startswith("4") else "forward")
         assert explorer.preset == key
         assert PRESETS[key]["figure"] == figure
-        assert PRESETS[key]["question"].endswith("?")
+        assert explorer.words(f"question.{key}").endswith("?")
+        assert explorer.words(f"preset.{key}").startswith("Transposed: ") == (figure[0] == "4")
 
 
 def test_each_transposed_preset_leads_back_to_the_size_its_forward_case_started_from():
@@ -127,7 +129,7 @@ def test_each_transposed_preset_leads_back_to_the_size_its_forward_case_started_
 def test_the_default_numbers_are_the_guides_figures_1_1_and_1_2():
     explorer = ConvolutionExplorer()
     assert explorer.output() == [[12, 12, 17], [10, 17, 19], [9, 6, 14]]
-    explorer.configure(stride=2, padding=1)
+    explorer.choose(stride=2, padding=1)
     assert explorer.output() == [[6, 17, 3], [8, 17, 13], [6, 4, 4]]
 
 
@@ -142,7 +144,6 @@ def test_settings_of_ones_own_name_no_preset():
     explorer = ConvolutionExplorer(dimensions=1, input_size=7, kernel_size=3, stride=2)
     assert explorer.preset == ""
     assert explorer.output_size() == 3
-    assert ConvolutionExplorer(preset="dilation", stride=2).preset == ""
     assert ConvolutionExplorer(input_size=4, kernel_size=3).preset == "no_padding_no_strides"
 
 
@@ -177,7 +178,10 @@ ILLEGAL = {
         dict(mode="transposed", output_padding=1),
         "output_padding=1",
     ),
-    "nothing left after cropping": (dict(mode="transposed", input_size=1, padding=2), "size=1"),
+    "nothing left after cropping": (
+        dict(mode="transposed", input_size=1, padding=2),
+        "padding=2: cropping 2 cells on each side would leave no output",
+    ),
     "a stride of none": (dict(stride=0), "stride=0"),
     "a stride beyond the bounds": (dict(stride=7), "stride=7"),
     "a negative padding": (dict(padding=-1), "padding=-1"),
@@ -187,10 +191,11 @@ ILLEGAL = {
     "a mode that is none": (dict(mode="sideways"), "mode='sideways'"),
     "a view that is none": (dict(view="sideways"), "view='sideways'"),
     "a preset that is none": (dict(preset="fig. 2.7"), "preset='fig. 2.7'"),
+    "a preset that the other settings are not": (dict(preset="dilation", stride=2), "dilation"),
     "a grid too wide": (dict(input_size=17), "17 cells"),
     "a step behind the last": (dict(step=9), "step=9"),
-    "values that are no square": (dict(input_values=[[1, 2, 3]], kernel_size=1), "1 rows of 1"),
-    "too few values": (dict(kernel_values=[[1, 2], [3]]), "2 rows of 2"),
+    "values that are no square": (dict(input_values=[[1, 2, 3]], kernel_size=1), "5 rows of 5"),
+    "too few values": (dict(kernel_values=[[1, 2], [3]]), "3 rows of 3"),
     "values that are no list": (dict(kernel_values=3), "kernel_values=3"),
     "no values": (dict(kernel_values=[]), "kernel_values=[]"),
     "a word among the values": (dict(kernel_values=[[1, "a"], [1, 1]]), "'a'"),
@@ -205,7 +210,7 @@ def test_an_illegal_setting_is_refused_by_name_and_changes_nothing(settings, nam
     explorer = ConvolutionExplorer()
     before = explorer.page_state()
     with pytest.raises(ValueError, match=re.escape(named)):
-        explorer.configure(**settings)
+        explorer.choose(**settings)
     assert explorer.page_state() == before
     with pytest.raises(ValueError, match=re.escape(named)):
         ConvolutionExplorer(**settings)
@@ -215,7 +220,7 @@ def test_an_illegal_setting_is_refused_by_name_and_changes_nothing(settings, nam
     ("name", "value"),
     [("kernel_size", 6), ("dilation", 3), ("output_padding", 1), ("stride", 7), ("padding", -1)]
     + [("dimensions", 3), ("mode", "sideways"), ("view", "sideways"), ("step", 9)]
-    + [("input_size", 17), ("input_values", [1, 2]), ("kernel_values", [[1, 2], [3, 4]])]
+    + [("input_size", 17), ("input_values", [1, 2]), ("kernel_values", [[1, 2], [3]])]
     + [("preset", "fig. 2.7")],
 )
 def test_a_trait_set_alone_refuses_what_is_illegal_and_keeps_the_old(name, value):
@@ -226,18 +231,63 @@ def test_a_trait_set_alone_refuses_what_is_illegal_and_keeps_the_old(name, value
     assert explorer.page_state() == before
 
 
-def test_nothing_of_a_configuration_stays_when_a_part_is_illegal():
+@pytest.mark.parametrize("mode", ["forward", "transposed"])
+@pytest.mark.parametrize("name", LIMITS)
+def test_a_setting_asked_for_alone_goes_as_far_as_the_others_let_it(name, mode):
+    present = {**FIRST, "mode": mode, "stride": 2}
+    assert fault(present, FIXED) is None
+    least, most = LIMITS[name]
+    for wanted in range(least - 2, most + 3):
+        state, said = ConvolutionExplorer.settled({name: wanted}, present, FIXED)
+        found = state[name]
+        step = 1 if wanted > found else -1
+        assert fault(state, FIXED) is None
+        assert all(fault({**state, name: v}, FIXED) for v in range(found + step, wanted, step))
+        assert set(said) == ({name} if found != wanted else set())
+        assert all(state[other] == present[other] for other in SETTINGS if other != name)
+
+
+@pytest.mark.parametrize(
+    ("asked", "found", "why"),
+    [
+        ({"input_size": 24, "padding": 10}, {"input_size": 16, "padding": 0}, {"fault.wide"}),
+        ({"output_padding": 1, "mode": "transposed", "stride": 2}, {"output_padding": 1}, set()),
+        ({"mode": "transposed", "padding": 3}, {"padding": 3, "mode": "transposed"}, set()),
+        ({"mode": "transposed", "padding": 4}, {"padding": 3}, {"fault.crop"}),
+        (
+            {"preset": "dilation", "kernel_size": 11},
+            {"kernel_size": 4, "dilation": 2, "preset": ""},
+            {"fault.span", "kit.gives_way"},
+        ),
+        ({"preset": ["dilation"], "stride": None}, {"preset": "", "stride": 1}, {"kit.one_of"}),
+        ({"input_values": [1, 2], "dimensions": 2}, {"input_size": 5}, {"values.2"}),
+        (
+            {"kernel_values": "abc", "hide_ahead": 1},
+            {"hide_ahead": False},
+            {"values.2", "kit.flag"},
+        ),
+    ],
+)
+def test_what_cannot_be_shown_becomes_the_nearest_that_can_and_says_why(asked, found, why):
+    state, said = ConvolutionExplorer.settled(asked, FIRST, FIXED)
+    assert state == {**state, **found}
+    assert {one.key for one in said.values()} - {"kit.whole"} == why
+    assert fault(state, FIXED) is None
+    assert ConvolutionExplorer.settled({}, state, FIXED) == (state, {})
+
+
+def test_nothing_of_a_choice_stays_when_a_part_is_illegal():
     explorer = ConvolutionExplorer()
     with pytest.raises(ValueError, match="kernel_size=99"):
-        explorer.configure(stride=2, padding=1, kernel_size=99)
+        explorer.choose(stride=2, padding=1, kernel_size=99)
     assert (explorer.stride, explorer.padding, explorer.kernel_size) == (1, 0, 3)
 
 
 def test_settings_that_are_legal_only_together_are_taken_together():
     explorer = ConvolutionExplorer()
-    explorer.configure(input_size=2, kernel_size=5, mode="transposed", stride=3, output_padding=2)
+    explorer.choose(input_size=2, kernel_size=5, mode="transposed", stride=3, output_padding=2)
     assert explorer.output_size() == 10
-    explorer.configure(mode="forward", output_padding=0, input_size=7)
+    explorer.choose(mode="forward", output_padding=0, input_size=7)
     assert explorer.output_size() == 1
 
 
@@ -257,7 +307,7 @@ def test_a_smaller_picture_takes_the_step_along():
     explorer = ConvolutionExplorer(step=8)
     explorer.stride = 2
     assert explorer.step == 3
-    explorer.configure(mode="transposed", input_size=2)
+    explorer.choose(mode="transposed", input_size=2)
     explorer.step = 3
     explorer.view = "stuffed"
     explorer.step = 24
@@ -267,10 +317,10 @@ def test_a_smaller_picture_takes_the_step_along():
 
 def test_numbers_of_ones_own_keep_their_places_when_sizes_change():
     explorer = ConvolutionExplorer(input_values=[[1, 2], [3, 4]], kernel_values=[[7]])
-    explorer.configure(input_size=3, kernel_size=3)
+    explorer.choose(input_size=3, kernel_size=3)
     assert [row[:2] for row in explorer.input_values[:2]] == [[1, 2], [3, 4]]
     assert explorer.kernel_values[1][1] == 7
-    explorer.configure(kernel_size=1, input_size=2)
+    explorer.choose(kernel_size=1, input_size=2)
     assert (explorer.input_values, explorer.kernel_values) == ([[1, 2], [3, 4]], [[7]])
     explorer.dimensions = 1
     assert (explorer.input_values, explorer.kernel_values) == ([1, 2], [7])
@@ -304,8 +354,8 @@ def test_every_grid_of_a_legal_setting_fits():
 def test_page_form_holds_every_trait_the_front_end_reads_as_json():
     page = ConvolutionExplorer(preset="dilation", hide_ahead=True).page_form()
     state = json.loads(re.search(r"<script[^>]*>(.*?)</script>", page, re.DOTALL).group(1))
-    expected = {*SETTINGS, "view", "step", "preset", "hide_ahead", "constants"}
-    assert set(state) == expected | {"input_values", "kernel_values"}
+    expected = {*SETTINGS, "view", "step", "preset", "hide_ahead", "fixed"}
+    assert set(state) == expected | {"input_values", "kernel_values", "texts", "hidden"}
     assert state["hide_ahead"] is True
 
 

@@ -51,7 +51,7 @@ def make(**options) -> FeatureMaps:
     images = pictures()
     every = outputs(images)
     given = {
-        "layers": trace(network(), (1, *SHAPE[1:])),
+        "rows": trace(network(), (1, *SHAPE[1:])),
         "maps": {row: every[row] for row in KEPT},
         "images": images,
         "titles": ["one", "two", "three"],
@@ -60,25 +60,32 @@ def make(**options) -> FeatureMaps:
     return FeatureMaps(**given)
 
 
+def shown(**options) -> list[dict]:
+    """What the page gets of each layer."""
+    return make(**options).fixed["maps"]
+
+
 def decoded(entry: dict) -> np.ndarray:
     levels = entry["levels"]
     numbers = np.frombuffer(base64.b64decode(levels["base64"]), np.uint8).reshape(levels["shape"])
-    if entry["signed"]:
-        return (numbers.astype(float) - 128) / 127 * entry["limit"]
-    return numbers / 255 * entry["limit"]
+    scale = entry["scale"]
+    if scale["signed"]:
+        return (numbers.astype(float) - 128) / 127 * scale["high"]
+    return numbers / 255 * scale["high"]
 
 
 def test_a_byte_is_within_half_a_step_of_the_value_it_stands_for():
     every = outputs(pictures())
-    for entry in make().maps:
+    for entry in shown():
         values = every[entry["row"]]
-        step = entry["limit"] / (127 if entry["signed"] else 255)
-        assert entry["limit"] == pytest.approx(np.abs(values).max())
+        high = entry["scale"]["high"]
+        step = high / (127 if entry["scale"]["signed"] else 255)
+        assert high == pytest.approx(np.abs(values).max())
         assert np.abs(decoded(entry) - values).max() <= 0.5 * step + 1e-12
 
 
 def test_signed_layers_and_layers_from_zero_up_have_different_scales():
-    assert [entry["signed"] for entry in make().maps] == [True, True, False, True]
+    assert [entry["scale"]["signed"] for entry in shown()] == [True, True, False, True]
 
 
 def test_zero_stays_exactly_zero_on_both_scales():
@@ -86,36 +93,36 @@ def test_zero_stays_exactly_zero_on_both_scales():
         values = np.zeros((3, 4, 11, 10), np.float32)
         values[1, 2, 3, 4] = 0.7
         values[0, 0, 0, 0] = negative
-        entry = make(maps={0: values}).maps[0]
+        entry = shown(maps={0: values})[0]
         assert decoded(entry)[2, 3, 10, 9] == 0
         assert (decoded(entry) == 0).sum() == values.size - (1 if negative == 0 else 2)
 
 
 @pytest.mark.filterwarnings("error")
 def test_a_layer_of_nothing_but_zeros_is_shown_as_zeros():
-    entry = make(maps={0: np.zeros((3, 4, 11, 10))}).maps[0]
-    assert entry["limit"] == 0
+    entry = shown(maps={0: np.zeros((3, 4, 11, 10))})[0]
+    assert entry["scale"]["high"] == 0
     assert not decoded(entry).any()
 
 
 def test_vectors_and_maps_of_one_place_are_packed_alike():
     net = nn.Sequential(nn.Conv2d(1, 7, (11, 14)), nn.Flatten(), nn.Linear(7, 2))
-    layers = trace(net, (1, *SHAPE[1:]))
+    rows = trace(net, (1, *SHAPE[1:]))
     values = {0: np.ones((3, 7, 1, 1)), 1: np.ones((3, 7)), 2: np.ones((3, 2))}
-    shapes = [e["levels"]["shape"] for e in make(layers=layers, maps=values).maps]
+    shapes = [e["levels"]["shape"] for e in shown(rows=rows, maps=values)]
     assert shapes == [[3, 7, 1, 1], [3, 7, 1, 1], [3, 2, 1, 1]]
 
 
 def test_the_words_name_the_window_that_seen_by_finds():
-    layers = trace(network(), (1, *SHAPE[1:]))
+    rows = trace(network(), (1, *SHAPE[1:]))
     widget = make(layer=4, channel=5, unit=[2, 1])
-    rows, columns = seen_by(layers, 4, (2, 1))[-1]
-    assert f"rows {rows[0]} to {rows[-1]} and columns {columns[0]} to {columns[-1]}" in (
+    down, across = seen_by(rows, 4, (2, 1))[-1]
+    assert f"rows {down[0]} to {down[-1]} and columns {across[0]} to {across[-1]}" in (
         widget.text_alternative()
     )
     value = outputs(pictures())[4][0, 5, 2, 1]
-    said = float(re.search(r"value (-?[\d.]+(e-?\d+)?) ", widget.text_alternative())[1])
-    assert said == pytest.approx(value, abs=widget.maps[2]["limit"] / 255)
+    said = float(re.search(r"value ([\d.]+) ", widget.text_alternative())[1])
+    assert said == pytest.approx(value, abs=widget.fixed["maps"][2]["scale"]["high"] / 255)
 
 
 def test_the_still_picture_holds_every_channel_and_needs_no_script_or_network():
@@ -157,12 +164,16 @@ def test_a_choice_that_does_not_exist_is_refused(name, value):
     assert (widget.image, widget.layer, widget.channel, widget.unit) == (0, 1, 0, [5, 5])
 
 
-def test_a_smaller_layer_takes_the_nearest_channel_and_unit():
+def test_another_layer_has_the_nearest_channel_and_the_unit_over_the_same_place():
     widget = make(layer=4, channel=5, unit=[2, 2])
-    widget.layer = 5
-    assert (widget.channel, widget.unit) == (4, [0, 0])
     widget.layer = 1
-    assert (widget.channel, widget.unit) == (4 - 1, [0, 0])
+    assert (widget.channel, widget.unit) == (4 - 1, [9, 8])  # of 11 x 10 places, before of 3 x 3
+    widget.layer = 5
+    assert (widget.channel, widget.unit) == (3, [0, 0])
+    widget.layer = 1
+    assert (widget.channel, widget.unit) == (3, [5, 5])
+    widget.choose(layer=2, unit=[0, 4])
+    assert (widget.channel, widget.unit) == (3, [0, 4])
 
 
 def test_the_page_may_set_layer_channel_and_unit_together():
@@ -173,7 +184,7 @@ def test_the_page_may_set_layer_channel_and_unit_together():
 
 def test_reads_are_kept_for_the_nearest_shown_row_below():
     lists = [[0, 3], [1], [2], [3], [0, 1, 2, 3], [2]]
-    entries = make(reads={2: "own", 4: lists, 5: "all"}).maps
+    entries = shown(reads={2: "own", 4: lists, 5: "all"})
     assert [entry["below"] for entry in entries] == [None, 1, 2, 4]
     assert [entry["reads"] for entry in entries] == [None, [[0], [1], [2], [3]], lists, "all"]
 
@@ -187,9 +198,9 @@ def test_a_branch_is_followed_to_the_nearest_shown_row():
         def forward(self, x):
             return self.left(x) + self.right(x)
 
-    layers = trace(Fork(), (1, *SHAPE[1:]))
+    rows = trace(Fork(), (1, *SHAPE[1:]))
     maps = {0: np.ones((3, 2, 11, 14)), 2: np.ones((3, 2, 11, 14))}
-    assert make(layers=layers, maps=maps).maps[1]["below"] == 0
+    assert shown(rows=rows, maps=maps)[1]["below"] == 0
 
 
 BAD = {
@@ -223,6 +234,6 @@ def test_arrays_that_do_not_fit_are_refused_by_name(message):
 
 def test_a_flattened_map_is_refused_because_its_units_have_no_channel():
     net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten())
-    layers = trace(net, (1, *SHAPE[1:]))
+    rows = trace(net, (1, *SHAPE[1:]))
     with pytest.raises(ValueError, match=r"row 1 \(1\) is a flattened map"):
-        make(layers=layers, maps={1: np.ones((3, 2 * 9 * 12))})
+        make(rows=rows, maps={1: np.ones((3, 2 * 9 * 12))})

@@ -6,10 +6,12 @@ import pytest
 from torch import nn
 from traitlets import TraitError
 
+from cnnlib.layout import WORDS
 from cnnlib.models import MODELS
 from cnnlib.models.resnet import Bottleneck
 from cnnlib.trace import source_lines, trace
 from cnnlib.widgets.network_diagram import NetworkDiagram
+from cnnlib.widgets.words import Words
 
 
 def resnet() -> NetworkDiagram:
@@ -17,8 +19,14 @@ def resnet() -> NetworkDiagram:
     return NetworkDiagram(trace(net, (1, 3, 224, 224)), source_lines(net))
 
 
+def make() -> NetworkDiagram:
+    """Blocks, repeats, a card with its code open."""
+    net = MODELS["resnet18"]()
+    return NetworkDiagram(trace(net, (1, 3, 64, 64)), source_lines(net), card=3)
+
+
 def card(widget: NetworkDiagram, name: str, level: str = "blocks") -> dict:
-    [found] = [card for card in widget.sheets[level]["cards"] if card["name"] == name]
+    [found] = [card for card in widget.fixed["sheets"][level]["cards"] if card["name"] == name]
     return found
 
 
@@ -31,7 +39,7 @@ def test_a_blocks_card_has_the_sums_of_its_layers_and_the_code_of_its_class():
     weights = 512 * 128 + 9 * 128 * 128 + 128 * 512
     assert block["parameters"] == weights + 2 * (128 + 128 + 512)
     assert block["macs"] == weights * 28 * 28
-    source = widget.sources[block["source"]]
+    source = widget.fixed["sources"][block["source"]]
     assert source["file"] == "cnnlib/models/resnet.py"
     assert source["text"].startswith("class Bottleneck(nn.Module):")
     assert source["last"] - source["first"] == source["text"].count("\n")
@@ -46,8 +54,8 @@ def test_a_layers_card_says_how_it_was_made():
 
 def test_a_network_without_blocks_has_one_level():
     widget = NetworkDiagram(trace(nn.Sequential(nn.Conv2d(2, 3, 3), nn.ReLU()), (1, 2, 9, 7)))
-    assert list(widget.sheets) == ["layers"] and widget.level == "layers"
-    assert widget.sources == []
+    assert list(widget.fixed["sheets"]) == ["layers"] and widget.level == "layers"
+    assert widget.fixed["sources"] == []
 
 
 @pytest.mark.parametrize("key", ["resnet152", "inception_v4", "googlenet"])
@@ -59,17 +67,50 @@ def test_what_travels_to_the_page_is_json_and_light(key):
     assert "<svg" in widget.still_picture() and "Diagram of a network" in widget.text_alternative()
 
 
+def test_another_level_begins_with_no_card_chosen():
+    widget = resnet()
+    widget.card = 5
+    widget.level = "layers"
+    assert widget.card == -1
+    widget.choose(level="blocks", card=3)
+    assert (widget.level, widget.card) == ("blocks", 3)
+    widget.card = 4
+    assert widget.level == "blocks"
+
+
+def test_the_still_picture_shows_the_level_that_is_chosen():
+    widget = resnet()
+    for level in ("blocks", "layers"):
+        widget.level = level
+        cards = widget.fixed["sheets"][level]["cards"]
+        assert widget.still_picture().count("<rect") >= len(cards)
+        for line in cards[-1]["lines"]:
+            assert f">{line}<" in widget.still_picture()
+
+
+def test_the_cards_words_stand_in_the_table(monkeypatch):
+    english = NetworkDiagram.words_in("en")
+    for key, text in WORDS.items():
+        assert english(f"card.{key}") == text  # as matplotlib draws them
+    theirs = Words({key: text.upper() for key, text in english.table.items()})
+    monkeypatch.setattr(NetworkDiagram, "words_in", lambda self, language: theirs)
+    rows = trace(nn.Sequential(nn.Conv2d(2, 3, 3), nn.MaxPool2d(2)), (1, 2, 9, 7))
+    cards = [card["lines"] for card in NetworkDiagram(rows).fixed["sheets"]["layers"]["cards"]]
+    assert cards[0][0] == "INPUT" and cards[1][1] == "CONV 3×3"
+    assert cards[2][1] == "MAX POOL 2×2 /2" and cards[2][-1] == "FIELD 4"
+
+
 def test_what_is_not_there_is_refused():
-    layers = trace(nn.Sequential(nn.Conv2d(2, 3, 3)), (1, 2, 9, 7))
-    with pytest.raises(ValueError, match="layers is empty"):
+    rows = trace(nn.Sequential(nn.Conv2d(2, 3, 3)), (1, 2, 9, 7))
+    with pytest.raises(ValueError, match="rows is empty"):
         NetworkDiagram([])
-    with pytest.raises(ValueError, match="level='blocks': expected one of 'layers'"):
-        NetworkDiagram(layers, level="blocks")
-    with pytest.raises(ValueError, match="chosen=2: expected -1 for none, or .* below 2"):
-        NetworkDiagram(layers, chosen=2)
-    widget = NetworkDiagram(layers)
+    with pytest.raises(ValueError, match="level='blocks': expected one of layers"):
+        NetworkDiagram(rows, level="blocks")
+    with pytest.raises(ValueError, match="card=2: expected a whole number from −1 to 1"):
+        NetworkDiagram(rows, card=2)
+    widget = NetworkDiagram(rows)
     with pytest.raises(TraitError, match="level='blocks'"):
         widget.level = "blocks"
-    with pytest.raises(ValueError, match="chosen=9"):
-        widget.chosen = 9
-    assert widget.level == "layers" and widget.chosen == -1
+    with pytest.raises(ValueError, match="card=9"):
+        widget.card = 9
+    assert widget.level == "layers" and widget.card == -1

@@ -12,10 +12,19 @@ import pytest
 import torch
 from PIL import Image
 from torch import nn
-from traitlets import TraitError
 
 from cnnlib.inside import occlusion_map
-from cnnlib.widgets.occlusion import OccludedPhotograph, Occlusion, Scan
+from cnnlib.widgets.occlusion import (
+    LABELS,
+    OTHERS,
+    OccludedPhotograph,
+    Occlusion,
+    Scan,
+    per_cent,
+)
+from cnnlib.widgets.pictures import unpack
+from cnnlib.widgets.pixels import Scale, rgb
+from cnnlib.widgets.widget import ChoiceError
 
 IMAGE = (24, 36)  # rows and columns of the network's input; pixels are twice as fine
 CATEGORIES = [f"class {k}" for k in range(9)]
@@ -66,13 +75,12 @@ def make(**options) -> Occlusion:
     return Occlusion(photographs(), CATEGORIES, **{"layer": "conv3", **options})
 
 
-def unpacked(packed: dict) -> np.ndarray:
-    return np.frombuffer(base64.b64decode(packed["base64"]), np.uint8).reshape(packed["shape"])
+def entries(widget: Occlusion) -> list[dict]:
+    return widget.fixed["photographs"]
 
 
 def read_back(map_: dict) -> np.ndarray:
-    low, high = map_["range"]
-    return low + unpacked(map_["levels"]) / 255 * (high - low)
+    return Scale(**map_["scale"]).values(unpack(map_["levels"]))
 
 
 def pairs() -> list[tuple[dict, Scan, OccludedPhotograph]]:
@@ -80,17 +88,17 @@ def pairs() -> list[tuple[dict, Scan, OccludedPhotograph]]:
     given = photographs()
     return [
         (entry, own, photograph)
-        for shown, photograph in zip(make().photographs, given, strict=True)
+        for shown, photograph in zip(entries(make()), given, strict=True)
         for entry, own in zip(shown["scans"], photograph.scans, strict=True)
     ]
 
 
 def test_a_map_that_is_read_back_is_within_half_a_step():
     for entry, own, _ in pairs():
-        assert entry["probability"]["range"] == [0, 1]
+        assert entry["probability"]["scale"] == {"low": 0, "high": 1, "signed": False}
         assert np.abs(read_back(entry["probability"]) - own.probability).max() <= 1 / 510 + 1e-12
         if own.activity is not None:
-            low, high = entry["activity"]["range"]
+            low, high, _ = entry["activity"]["scale"].values()
             assert low == min(0, own.activity.min()) and high == max(280.5, own.activity.max())
             error = np.abs(read_back(entry["activity"]) - own.activity).max()
             assert 0 < error <= (high - low) / 510 + 1e-9
@@ -101,14 +109,14 @@ def test_labels_and_best_classes_are_read_back_by_name():
     for entry, own, photograph in pairs():
         kept = np.array(entry["names"])
         assert kept[0] == CATEGORIES[photograph.target]
-        assert (kept[unpacked(entry["labels"])] == names[own.labels]).all()
+        assert (kept[unpack(entry["labels"])] == names[own.labels]).all()
         assert entry["names"][entry["clean_label"]] == CATEGORIES[own.clean_label]
         if own.probabilities is None:
             assert entry["best"] is None
             continue
         order = np.argsort(-own.probabilities, axis=-1)[..., :4]
-        assert (kept[unpacked(entry["best"]["classes"])] == names[order]).all()
-        shares = unpacked(entry["best"]["levels"]) / 255
+        assert (kept[unpack(entry["best"]["classes"])] == names[order]).all()
+        shares = unpack(entry["best"]["levels"]) / 255
         expected = np.take_along_axis(own.probabilities, order, axis=-1)
         assert np.abs(shares - expected).max() <= 1 / 510 + 1e-12
         best = np.argsort(-own.clean_probabilities)[:4]
@@ -145,7 +153,7 @@ def test_a_scan_of_one_place_is_one_cell():
         probabilities=None,
         clean_probabilities=None,
     )
-    entry = Occlusion([replace(photographs()[0], scans=[own])], CATEGORIES).photographs[0]
+    entry = entries(Occlusion([replace(photographs()[0], scans=[own])], CATEGORIES))[0]
     assert entry["scans"][0]["row_edges"] == [0, 24]
     assert entry["scans"][0]["column_edges"] == [0, 36]
 
@@ -153,7 +161,7 @@ def test_a_scan_of_one_place_is_one_cell():
 @pytest.mark.filterwarnings("error")
 def test_an_activity_of_nothing_but_zeros_is_read_back_as_zeros():
     own = scan((8, 6), 4, activity=np.zeros((5, 7)), clean_activity=0.0)
-    entry = Occlusion([replace(photographs()[0], scans=[own])], CATEGORIES).photographs[0]
+    entry = entries(Occlusion([replace(photographs()[0], scans=[own])], CATEGORIES))[0]
     assert not read_back(entry["scans"][0]["activity"]).any()
 
 
@@ -173,7 +181,7 @@ def test_a_scan_is_taken_from_an_occlusion_map_as_it_is():
     assert np.allclose(own.probabilities[..., 2], own.probability)
     assert np.allclose(own.clean_probabilities[2], own.clean_probability)
     pixels = np.zeros((*IMAGE, 3), np.uint8)
-    entry = Occlusion([OccludedPhotograph("x", pixels, 2, [own])], CATEGORIES).photographs[0]
+    entry = entries(Occlusion([OccludedPhotograph("x", pixels, 2, [own])], CATEGORIES))[0]
     assert entry["size"] == list(IMAGE)
     error = read_back(entry["scans"][0]["probability"]) - found.probability[1].numpy()
     assert np.abs(error).max() <= 1 / 510 + 1e-7
@@ -188,12 +196,27 @@ def test_a_map_of_no_class_is_refused():
 
 def test_the_words_name_the_extremes_of_the_map():
     own = scan((8, 6), 4)
-    words = make().photographs[0]["scans"][0]["words"]["probability"]
-    assert "8 × 6 pixels at 5 × 7 places. Probability of class 4:" in words
-    i, j = np.unravel_index(own.probability.argmax(), own.probability.shape)
-    most = f"rows {4 * i} to {4 * i + 7} and columns {5 * j} to {5 * j + 5} covered."
-    assert words.endswith(most)
-    assert f"most {round(100 * own.probability.max())} %" in words
+    words = make().map_in_words()
+    assert "8 × 6 pixels at 5 × 7 places. Probability of class 4: uncovered" in words
+    for name, find in (("least", np.argmin), ("most", np.argmax)):
+        levels = np.rint(255 * own.probability)  # of equal ones the first is named
+        i, j = np.unravel_index(find(levels), levels.shape)
+        where = f"rows {4 * i} to {4 * i + 7} and columns {5 * j} to {5 * j + 5} covered"
+        assert f"{name} {said(own.probability[i, j])} with {where}" in words
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [
+        (0.0049, "under 1 %"),
+        (0.005, "1 %"),
+        (0.125, "13 %"),
+        (0.9949, "99 %"),
+        (0.995, "over 99 %"),
+    ],
+)
+def test_a_share_is_said_in_whole_per_cents_and_never_as_none_or_all(share, text):
+    assert per_cent(make().words, share) == text
 
 
 def test_the_text_alternative_says_what_is_at_the_place():
@@ -224,6 +247,17 @@ def test_the_words_of_the_label_map_count_the_winners():
     assert f"{top} at {max(others)}" in words and "of 35 places" in words
 
 
+def test_of_many_winners_six_are_named():
+    labels = np.arange(35).reshape(5, 7) % 9
+    bare = {"probabilities": None, "clean_probabilities": None}
+    own = [scan((8, 6), 4, labels=labels, **bare)]
+    widget = Occlusion([replace(photographs()[0], scans=own)], CATEGORIES, shown="labels")
+    assert widget.map_in_words().endswith(
+        "The class that wins: class 4 at 4, class 0 at 4, class 1 at 4, class 2 at 4, "
+        "class 3 at 4, class 5 at 4 and 3 others of 35 places."
+    )
+
+
 @pytest.mark.parametrize("shown", ["probability", "activity", "labels"])
 def test_the_still_picture_needs_no_script_and_no_network(shown):
     picture = make(shown=shown).still_picture()
@@ -246,12 +280,25 @@ def test_the_still_picture_paints_the_map():
     assert (np.diff(middles.ravel()[order]) >= 0).all()  # the likelier, the lighter
 
 
+def test_the_still_picture_paints_each_class_in_its_colour_and_the_rest_grey():
+    labels = np.arange(35).reshape(5, 7) % 9
+    bare = {"probabilities": None, "clean_probabilities": None}
+    own = [scan((8, 6), 4, labels=labels, **bare)]
+    widget = Occlusion([replace(photographs()[0], scans=own)], CATEGORIES, shown="labels")
+    data = re.search(r'image/png;base64,([^"]*)"', widget.still_picture())[1]
+    painted = np.asarray(Image.open(io.BytesIO(base64.b64decode(data))))
+    names = entries(widget)[0]["scans"][0]["names"]
+    for label, colour in zip(labels.ravel(), painted[4:23:4, 3:35:5].reshape(-1, 3), strict=True):
+        rank = names.index(CATEGORIES[label])
+        assert colour.tolist() == rgb(LABELS[rank] if rank < len(LABELS) else OTHERS)
+
+
 def test_the_page_form_is_json_and_holds_the_choice():
     widget = make(photograph=0, occluder=1, shown="labels", place=[6, 27])
     text = re.search(r'<script type="application/json">(.*?)</script>', widget.page_form())[1]
     state = json.loads(text)
-    chosen = [state[name] for name in ("photograph", "occluder", "shown", "place", "live")]
-    assert chosen == [0, 1, "labels", [6, 27], False]
+    chosen = [state[name] for name in ("photograph", "occluder", "shown", "place")]
+    assert chosen == [0, 1, "labels", [6, 27]]
 
 
 def test_a_title_with_markup_stays_text():
@@ -267,13 +314,13 @@ def test_a_title_with_markup_stays_text():
 def test_a_choice_that_does_not_exist_is_refused(name, value):
     widget = make()
     before = (widget.photograph, widget.occluder, widget.shown, widget.place)
-    with pytest.raises(TraitError):
+    with pytest.raises(ChoiceError, match=f"{name}="):
         setattr(widget, name, value)
     assert (widget.photograph, widget.occluder, widget.shown, widget.place) == before
 
 
 def test_activity_cannot_be_shown_where_there_is_none():
-    with pytest.raises(TraitError, match="this scan has none"):
+    with pytest.raises(ChoiceError, match="shown='activity': expected one of probability, labels"):
         make(photograph=1, shown="activity")
 
 
@@ -282,9 +329,9 @@ def test_another_photograph_takes_the_nearest_occluder_map_and_place():
     widget.photograph = 1
     assert (widget.occluder, widget.shown, widget.place) == (0, "probability", [18, 27])
     widget.photograph = 0
-    widget.place = [16, 25]
+    widget.place = [16, 25]  # its middle is (20, 28)
     widget.occluder = 1
-    assert widget.place == [18, 27]
+    assert widget.place == [12, 18]  # with its middle at (18, 24); the next are (24, 33)
 
 
 def test_the_page_may_set_photograph_occluder_and_place_together():
@@ -305,12 +352,18 @@ def respond(photograph: int, size: tuple[int, int], top: int, left: int) -> np.n
 
 def test_with_a_kernel_the_cover_goes_to_any_pixel_and_the_answer_follows():
     widget = make(respond=respond)
-    assert widget.live
+    assert widget.fixed["live"]
     widget.place = [13, 29]
     assert widget.answer["place"] == [13, 29]
     assert widget.answer["target"] == pytest.approx(0.29)
     assert [name for name, _ in widget.answer["best"]] == [f"class {k}" for k in (4, 3, 1, 2)]
     assert [share for _, share in widget.answer["best"]] == pytest.approx([0.29, 0.13, 0.08, 0.06])
+
+
+def test_with_a_kernel_another_cover_begins_on_the_grid():
+    widget = make(respond=respond, place=[13, 29])
+    widget.occluder = 1  # its middle stays at (17, 32): the corner would be (11, 26)
+    assert widget.place == [12, 27]
 
 
 def test_each_choice_is_asked_for_once():
@@ -333,9 +386,11 @@ def test_each_choice_is_asked_for_once():
 
 def test_a_place_outside_the_picture_is_refused_with_a_kernel_too():
     widget = make(respond=respond)
-    for place in ([24, 0], [0, 36], [-1, 0]):
-        with pytest.raises(TraitError, match="expected its (top|left) from 0 to"):
+    for place, nearest in (([17, 0], "16, 0"), ([0, 31], "0, 30")):
+        with pytest.raises(ChoiceError, match=rf"the nearest is \[{nearest}\]"):
             widget.place = place
+    with pytest.raises(ChoiceError, match="expected a place in a grid of 24 × 36"):
+        widget.place = [-1, 0]
 
 
 @pytest.mark.parametrize(
@@ -378,7 +433,8 @@ def test_the_page_form_of_a_live_widget_stands_on_the_grid_and_waits_for_nobody(
     widget = make(respond=respond)
     widget.place = [13, 29]
     state = widget.page_state()
-    assert (state["live"], state["answer"], state["place"]) == (False, {}, [12, 30])
+    assert (state["fixed"]["live"], state["place"]) == (False, [12, 30])
+    assert "answer" not in state
 
 
 # ---- What is refused.

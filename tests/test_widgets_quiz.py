@@ -21,6 +21,25 @@ def test_answers_are_judged_within_the_tolerance():
     assert asked.right == [False, False]
 
 
+@pytest.mark.parametrize(
+    "answers",
+    [[2, None], [-1, None], [0.5, None], ["1", None], [True, None], [None, "2.5"], [None, True]]
+    + [[None, float("nan")], [None, float("inf")], [None, 10**400], [1], [1, 2, 3], 1, {}],
+)
+def test_answers_that_their_questions_cannot_have_are_refused(answers):
+    asked = quiz()
+    asked.answers = [0, 3]
+    with pytest.raises(ValueError, match="answers=.*expected 2 answers, one a question"):
+        asked.answers = answers
+    assert asked.answers == [0, 3]
+
+
+def test_the_page_gives_the_answers_that_fit():
+    asked = quiz()
+    asked.set_state({"answers": [9, 2.5]})
+    assert (asked.answers, asked.right) == ([None, 2.5], [False, True])
+
+
 def test_markup_in_a_question_is_shown_not_run():
     form = quiz().page_form()
     assert "<b>" not in form and "\\u003cb>" in form

@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import re
 
 import numpy as np
 import pytest
@@ -155,6 +156,13 @@ def traced(name: str) -> list:
     return trace(module, (1, 2, *size))
 
 
+def make() -> ReceptiveFieldExplorer:
+    """A join out of line, a ReLU to leave out, an image."""
+    module = nn.Sequential(nn.Conv2d(2, 2, 3, padding=1), nn.ReLU(), Misaligned())
+    pixels = np.arange(16 * 20, dtype=np.uint8).reshape(16, 20)
+    return ReceptiveFieldExplorer(trace(module, (1, 2, 16, 20)), pixels, image_alt="a slope")
+
+
 def words(ranges) -> str:
     """`rows 3–7, columns 4–8 of the input: 5×5 pixels`, written out again here."""
     parts = [
@@ -168,32 +176,30 @@ def words(ranges) -> str:
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_text_alternative_says_what_seen_by_says_for_every_unit(name):
-    layers = traced(name)
-    explorer = ReceptiveFieldExplorer(layers)
-    for row, layer in enumerate(layers):
-        for unit in np.ndindex(layer.grid):
-            explorer.unit = [0, 0]
-            explorer.layer = row
-            explorer.unit = [int(index) for index in unit]
-            ranges = seen_by(layers, row, explorer.unit)[-1]
+    rows = traced(name)
+    explorer = ReceptiveFieldExplorer(rows)
+    for number, row in enumerate(rows):
+        for unit in np.ndindex(row.grid):
+            explorer.choose(layer=number, unit=unit)
+            ranges = seen_by(rows, number, explorer.unit)[-1]
             expected = words(ranges) if all(ranges) else "sees nothing of the input"
-            assert f"of {layer.name} {expected}" in explorer.text_alternative()
+            assert f"of {row.name} {expected}" in explorer.text_alternative()
 
 
 def test_still_picture_frames_the_window():
     explorer = ReceptiveFieldExplorer(traced("chain"), layer=0, unit=[1, 3])
     # rows 1-3 and columns 1-5 of 11 x 9; the longer side is drawn 300 wide, one pixel from the edge
     scale = 300 / 11
-    frame = (
-        f'x="{1 + scale:.1f}" y="{1 + scale:.1f}" width="{5 * scale:.1f}" height="{3 * scale:.1f}"'
-    )
-    assert frame in explorer.still_picture()
+    [frame] = re.findall(r'<rect ([^>]*)stroke="var\(--cnn-kernel\)"', explorer.still_picture())
+    found = {name: float(value) for name, value in re.findall(r'(\w+)="([\d.]+)"', frame)}
+    expected = {"x": 1 + scale, "y": 1 + scale, "width": 5 * scale, "height": 3 * scale}
+    assert found == pytest.approx(expected, abs=0.01)
 
 
 def test_starts_in_the_middle_of_the_deepest_map():
-    layers = traced("branches")
-    explorer = ReceptiveFieldExplorer(layers)
-    assert layers[explorer.layer].name == "cat"
+    rows = traced("branches")
+    explorer = ReceptiveFieldExplorer(rows)
+    assert rows[explorer.layer].name == "cat"
     assert explorer.unit == [3, 4]
 
 
@@ -213,26 +219,48 @@ def test_another_layer_keeps_the_unit_inside():
 
 
 def test_a_flattened_map_keeps_its_places():
-    layers = traced("chain")
-    explorer = ReceptiveFieldExplorer(layers, layer=4, unit=[2, 4])
+    rows = traced("chain")
+    explorer = ReceptiveFieldExplorer(rows, layer=4, unit=[2, 4])
     assert explorer.text_alternative().count("Unit (2, 4) of 4 sees") == 1
     explorer.layer = 5
     assert "Every unit of 5 sees rows 0–10, columns 0–8" in explorer.text_alternative()
+
+
+def test_a_link_or_a_notebook_may_choose_layer_and_unit_at_once():
+    explorer = ReceptiveFieldExplorer(traced("chain"), layer=2, unit=[2, 4])
+    explorer.set_state({"layer": 0, "unit": [5, 8]})
+    assert (explorer.layer, explorer.unit) == (0, [5, 8])
+
+
+def test_predicting_hides_the_window_until_it_is_asked_for():
+    assert ReceptiveFieldExplorer(traced("chain")).shown is True
+    explorer = ReceptiveFieldExplorer(traced("chain"), predict=True)
+    assert explorer.shown is False
+    explorer.layer = 0
+    assert explorer.shown is False
+    explorer.shown = True
+    explorer.layer = 1
+    assert explorer.shown is True
+
+
+def test_a_long_list_leaves_out_what_changes_no_window():
+    for count, expected in [(20, False), (21, True)]:
+        rows = trace(nn.Sequential(*(nn.ReLU() for _ in range(count))), (1, 1, 3, 4))
+        assert ReceptiveFieldExplorer(rows).leave_out is expected
+        assert ReceptiveFieldExplorer(rows, leave_out=not expected).leave_out is not expected
 
 
 def test_an_image_arrives_pixel_by_pixel():
     rng = np.random.default_rng(0)
     for shape in [(11, 9), (11, 9, 3)]:
         pixels = rng.integers(0, 256, shape, dtype=np.uint8)
-        explorer = ReceptiveFieldExplorer(traced("chain"), pixels)
-        png = base64.b64decode(explorer.image.removeprefix("data:image/png;base64,"))
+        address = ReceptiveFieldExplorer(traced("chain"), pixels).fixed["image"]
+        png = base64.b64decode(address.removeprefix("data:image/png;base64,"))
         np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(png))), pixels)
-        explorer.image = 255 - pixels
-        assert explorer.image.startswith("data:image/png")
-    explorer.image = "data:image/jpeg;base64,AAAA"
-    assert 'href="data:image/jpeg;base64,AAAA"' in explorer.still_picture()
-    explorer.image = None
-    assert "<image" not in explorer.still_picture()
+    for kind in ("jpeg", "webp"):
+        explorer = ReceptiveFieldExplorer(traced("chain"), f"data:image/{kind};base64,AAAA")
+        assert f'href="data:image/{kind};base64,AAAA"' in explorer.still_picture()
+    assert "<image" not in ReceptiveFieldExplorer(traced("chain")).still_picture()
 
 
 @pytest.mark.parametrize(
@@ -240,7 +268,7 @@ def test_an_image_arrives_pixel_by_pixel():
     [
         ({"layer": 6}, "layer=6"),
         ({"layer": -2}, "layer=-2"),
-        ({"unit": [6, 0], "layer": 0}, r"unit=\[6, 0\].*row from 0 to 5"),
+        ({"unit": [6, 0], "layer": 0}, r"unit=\[6, 0\].*grid of 6 × 9"),
         ({"unit": [0], "layer": 0}, r"unit=\[0\]"),
         ({"unit": [0, -1], "layer": 0}, r"unit=\[0, -1\]"),
         ({"image": np.zeros((9, 11), np.uint8)}, r"shape \(9, 11\).*\(11, 9\)"),
@@ -257,7 +285,7 @@ def test_what_does_not_fit_is_refused_by_name(change, message):
 
 def test_what_does_not_fit_is_refused_later_too():
     explorer = ReceptiveFieldExplorer(traced("chain"), layer=0)
-    for name, value in [("layer", 6), ("unit", [6, 0]), ("image", "cat.png")]:
+    for name, value in [("layer", 6), ("unit", [6, 0]), ("leave_out", "no"), ("shown", 1)]:
         before = getattr(explorer, name)
         with pytest.raises(ValueError, match=name):
             setattr(explorer, name, value)
@@ -278,18 +306,18 @@ def test_a_network_without_an_image_is_refused(module, shape):
 
 
 def test_a_summary_or_nothing_is_refused():
-    with pytest.raises(ValueError, match="no summary"):
+    with pytest.raises(ValueError, match="Summary of several rows, twice"):
         ReceptiveFieldExplorer(summarise(traced("branches")))
     with pytest.raises(ValueError, match="empty"):
         ReceptiveFieldExplorer([])
 
 
 def test_the_page_gets_few_bytes_a_layer():
-    layers = trace(
+    rows = trace(
         nn.Sequential(*(nn.Conv2d(2, 2, 3, padding=1) for _ in range(300))), (1, 2, 31, 37)
     )
-    state = ReceptiveFieldExplorer(layers).page_state()
-    assert len(json.dumps(state["rows"])) < 200 * len(layers)
+    fixed = ReceptiveFieldExplorer(rows).fixed
+    assert len(json.dumps(fixed["rows"])) < 300 * len(rows)
 
 
 def test_names_from_the_network_are_text_not_markup():

@@ -67,7 +67,7 @@ def outputs() -> dict[int, np.ndarray]:
 
 
 @cache
-def records() -> list:
+def traced() -> list:
     return trace(network(), (1, *SHAPE[1:]))
 
 
@@ -92,7 +92,7 @@ def make(**options) -> TrainedUnits:
     ]
     given = {
         "network": "Net",
-        "layers": records(),
+        "rows": traced(),
         "photographs": photographs(),
         "titles": ["one", "two", "black"],
         "shown": shown,
@@ -101,6 +101,16 @@ def make(**options) -> TrainedUnits:
         **options,
     }
     return TrainedUnits(**given)
+
+
+def layers(**options) -> list[dict]:
+    """What the page gets of each layer."""
+    return make(**options).fixed["layers"]
+
+
+def limits_of(entry: dict) -> np.ndarray:
+    """The largest magnitude that each channel's scale has, (K, 1, 1)."""
+    return np.array([scale["high"] for scale in entry["scales"]])[:, None, None]
 
 
 def pixels_of(address: str) -> np.ndarray:
@@ -112,30 +122,30 @@ def pixels_of(address: str) -> np.ndarray:
 def decoded(entry: dict, photograph: int) -> np.ndarray:
     """The values that a sheet of maps stands for, (K, H, W)."""
     levels = pixels_of(entry["sheets"][photograph]).astype(float).reshape(entry["shape"])
-    limits = np.array(entry["limits"])[:, None, None]
+    limits = limits_of(entry)
     return (levels - 128) / 127 * limits if entry["signed"] else levels / 255 * limits
 
 
 def test_a_byte_is_within_half_a_step_of_the_value_it_stands_for():
     every = outputs()
-    for entry in make().layers:
+    for entry in layers():
         values = every[entry["row"]][:, entry["channels"]]
-        assert entry["limits"] == pytest.approx(np.abs(values).max(axis=(0, 2, 3)))
-        step = np.array(entry["limits"])[:, None, None] / (127 if entry["signed"] else 255)
+        assert limits_of(entry)[:, 0, 0] == pytest.approx(np.abs(values).max(axis=(0, 2, 3)))
+        step = limits_of(entry) / (127 if entry["signed"] else 255)
         for photograph in range(3):
             error = np.abs(decoded(entry, photograph) - values[photograph])
             assert (error <= 0.5 * step + 1e-12).all()
 
 
 def test_maps_keep_the_channels_that_were_asked_for_in_their_order():
-    assert {entry["row"]: entry["channels"] for entry in make().layers} == SHOWN
-    assert [entry["of"] for entry in make().layers] == [5, 5, 6, 7]
-    assert [entry["signed"] for entry in make().layers] == [True, True, False, True]
+    assert {entry["row"]: entry["channels"] for entry in layers()} == SHOWN
+    assert [entry["of"] for entry in layers()] == [5, 5, 6, 7]
+    assert [entry["signed"] for entry in layers()] == [True, True, False, True]
 
 
 def test_the_strongest_unit_is_where_the_value_is_largest():
     every = outputs()
-    for entry in make().layers:
+    for entry in layers():
         for photograph, units in enumerate(entry["strongest"]):
             for channel, unit in zip(entry["channels"], units, strict=True):
                 own = every[entry["row"]][photograph, channel]
@@ -144,8 +154,9 @@ def test_the_strongest_unit_is_where_the_value_is_largest():
 
 @pytest.mark.filterwarnings("error")
 def test_a_channel_of_nothing_but_zeros_is_shown_as_zeros():
-    entry = make().layers[2]
-    assert entry["limits"][1] == 0 < entry["limits"][0]
+    entry = layers()[2]
+    first, zeros = limits_of(entry).flat
+    assert zeros == 0 < first
     assert not decoded(entry, 0)[1].any()
 
 
@@ -153,7 +164,7 @@ def test_the_words_name_the_unit_its_value_and_the_window_that_seen_by_finds():
     widget = make(layer=4, channel=5, photograph=1)
     every = outputs()[4][1, 5]
     unit = np.unravel_index(every.argmax(), every.shape)
-    rows, columns = seen_by(records(), 4, tuple(map(int, unit)))[-1]
+    rows, columns = seen_by(traced(), 4, tuple(map(int, unit)))[-1]
     words = widget.text_alternative()
     assert f"row4, channel 5, row {unit[0]}, column {unit[1]}" in words
     assert f"rows {rows[0]} to {rows[-1]} and columns {columns[0]} to {columns[-1]}" in words
@@ -170,7 +181,7 @@ def test_a_chosen_unit_takes_the_place_of_the_strongest():
 
 
 def test_a_sheet_has_the_patches_left_and_their_projections_right_in_reading_order():
-    entry = make().layers[0]
+    entry = layers()[0]
     assert entry["across"] == 3
     sheet = pixels_of(entry["patches"][1]["sheet"]).astype(int)
     cell = SIDE + 2
@@ -186,7 +197,7 @@ def test_a_sheet_has_the_patches_left_and_their_projections_right_in_reading_ord
 
 def test_patches_that_are_not_square_or_larger_than_their_place_are_fitted_in():
     found = {0: tops(0, 1, (40, 20)), 3: tops(3, 2, (3, 2))}
-    entry = make(shown=[UnitLayer(0, outputs()[0], found)]).layers[0]
+    entry = layers(shown=[UnitLayer(0, outputs()[0], found)])[0]
     assert entry["across"] == 2
     sheet = pixels_of(entry["patches"][0]["sheet"]).astype(int)
     red = sheet[1 : 1 + SIDE, 1 : 1 + SIDE]
@@ -197,7 +208,7 @@ def test_patches_that_are_not_square_or_larger_than_their_place_are_fitted_in():
 
 
 def test_strengths_are_told_with_four_digits():
-    assert make().layers[0]["patches"][0]["from"][:2] == [
+    assert layers()[0]["patches"][0]["from"][:2] == [
         [9.877, "picture 0"],
         [8.877, "picture 0"],
     ]

@@ -1,6 +1,7 @@
 """A browser without a network: only this machine can be reached, and nothing may go wrong."""
 
 import http.server
+import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -79,7 +80,7 @@ def watched_page(browser: Browser, **options) -> Page:
         page.faults.append(text)
 
     def requested(request) -> None:
-        if not request.url.startswith(("http://127.0.0.1:", "data:", "blob:")):
+        if not request.url.startswith(("http://127.0.0.1:", "data:", "blob:", "file:")):
             fault(f"request to another host: {request.url}")
 
     context.on("request", requested)
@@ -111,37 +112,71 @@ WIDGETS_RUN = """[...document.querySelectorAll("[data-cnn-widget]")]
     .every((place) => place.dataset.cnnReady)"""
 
 
+def write_page_of(folder: Path, *widgets, theme: str = "light", around: str = "") -> None:
+    """The page of these widgets in a folder, as the published site has it, with what it needs.
+
+    ``around``: HTML that stands above the widgets and below them.
+    """
+    folder.mkdir(exist_ok=True)
+    for name, target in (("widgets", "cnnlib/widgets"), ("host.js", "book/_static/host.js")):
+        if not (folder / name).exists():
+            (folder / name).symlink_to(ROOT / target)
+    places = "".join(widget.page_form() for widget in widgets)
+    named = " ".join(re.findall(r'data-cnn-styles="([^"]*)"', places)).split()
+    styles = "".join(
+        f'<link rel="stylesheet" href="widgets/{name}.css">' for name in dict.fromkeys(named)
+    )
+    (folder / "index.html").write_text(
+        f'<!doctype html><html lang="en" data-theme="{theme}"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f'<title>Widgets</title><link rel="icon" href="data:,">{styles}</head>'
+        f"<body><main><h1>Widgets</h1>{around}{places}{around}</main>"
+        '<script defer src="host.js"></script></body></html>',
+        encoding="utf-8",
+    )
+
+
+def wait_for_widgets(page: Page) -> Page:
+    for place in page.locator("[data-cnn-widget]").all():
+        place.locator(":scope > .cnn-widget").wait_for()
+    page.wait_for_function(WIDGETS_RUN)
+    return page
+
+
 @pytest.fixture
 def show(new_page, serve, tmp_path) -> Callable[..., Page]:
     """show(widget, ..., theme="light", width=1280, **context options) -> page with it running."""
 
     def open_widgets(*widgets, theme: str = "light", width: int = 1280, **options) -> Page:
-        folder = tmp_path / "site"
-        if not (folder / "widgets").exists():
-            folder.mkdir(exist_ok=True)
-            (folder / "widgets").symlink_to(ROOT / "cnnlib" / "widgets")
-            (folder / "host.js").symlink_to(ROOT / "book" / "_static" / "host.js")
-        styles = "".join(
-            f'<link rel="stylesheet" href="widgets/{name}.css">'
-            for name in ["page", *sorted({widget.stem for widget in widgets})]
-        )
-        places = "".join(widget.page_form() for widget in widgets)
-        (folder / "index.html").write_text(
-            f'<!doctype html><html lang="en" data-theme="{theme}"><head><meta charset="utf-8">'
-            '<meta name="viewport" content="width=device-width, initial-scale=1">'
-            f'<title>Widgets</title><link rel="icon" href="data:,">{styles}</head>'
-            f"<body><main><h1>Widgets</h1>{places}</main>"
-            '<script type="module" src="host.js"></script></body></html>',
-            encoding="utf-8",
-        )
+        write_page_of(tmp_path / "site", *widgets, theme=theme)
         page = new_page(viewport={"width": width, "height": 900}, **options)
-        page.goto(f"{serve(folder)}/")
-        for place in page.locator("[data-cnn-widget]").all():
-            place.locator(":scope > .cnn-widget").wait_for()
-        page.wait_for_function(WIDGETS_RUN)
-        return page
+        page.goto(f"{serve(tmp_path / 'site')}/")
+        return wait_for_widgets(page)
 
     return open_widgets
+
+
+# --- Pages of the book ----------------------------------------------------------------------------
+
+
+def load(page: Page, address: str, scripts: bool = True) -> Page:
+    """Go to an address of the site, and wait until its widgets run."""
+    page.set_default_timeout(60_000)
+    page.goto(address, wait_until="load")
+    if scripts:
+        page.wait_for_function(WIDGETS_RUN)
+    return page
+
+
+@pytest.fixture
+def visit(new_page, serve, site) -> Callable[..., Page]:
+    """visit(address, **context options) -> a wide page, its widgets running, for one test."""
+
+    def open_page(address: str, **options) -> Page:
+        page = new_page(viewport={"width": 1280, "height": 900}, color_scheme="light", **options)
+        return load(page, f"{serve(site)}/{address}", options.get("java_script_enabled", True))
+
+    return open_page
 
 
 # --- Pages that several tests look at -----------------------------------------------------------

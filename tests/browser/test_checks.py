@@ -1,10 +1,15 @@
 """The checks of pages find the faults that they are for: each is planted here."""
 
+import re
+from pathlib import Path
+
 import pytest
 from playwright.sync_api import Page
 
 from tests.browser.axe import axe_finds
 from tests.browser.conftest import watched_page
+from tests.browser.contract import checks
+from tests.browser.contract.language import english_left, texts_in_markup
 
 # Grey on white: #767676 has a contrast of 4.54, #777777 of 4.48, and 4.5 is enough.
 GREYS = [*["#767676"] * 40, "#777777", *["#767676"] * 40]
@@ -133,3 +138,174 @@ def test_no_host_but_this_machine_is_found(browser, page_of):
         assert page.evaluate(failed, f"http://{host}/")
     assert any("ERR_NAME_NOT_RESOLVED" in fault for fault in page.faults)
     page.context.close()
+
+
+# --- The contract of the widgets ------------------------------------------------------------------
+
+SOUND = """
+<style>
+  .cnn-still { display: none } button { min-width: 30px; min-height: 30px } svg { color: #333 }
+  html[data-theme=dark] svg { color: #ccc }
+  @media print { .cnn-still { display: block } .cnn-widget { display: none } }
+</style>
+<p style="height: 2000px"></p>
+<div class="cnn-place" data-cnn-widget="planted"><div class="cnn-still">-</div>
+<div class="cnn-widget">
+  <button id="more">+</button>
+  <button id="less">-</button>
+  <div role="application" tabindex="0" aria-label="3" style="width: 90px; height: 40px">
+    <svg width="40" height="20"><text y="9" fill="currentColor">4</text></svg><b>0</b></div>
+  <p class="cnn-spoken"></p>
+  <div class="cnn-tools"><button>0</button><button>1</button></div>
+</div></div>
+<p style="height: 2000px"></p>
+<script>
+  const widget = document.querySelector(".cnn-widget");
+  const map = document.querySelector("[role=application]");
+  const find = (selector) => widget.querySelector(selector);
+  const [state, past] = [{ n: 0 }, []];
+  let [frame, timer] = [0, 0];
+  const draw = () => { frame = 0; find("b").textContent = state.n; };
+  const say = () => { find(".cnn-spoken").textContent = state.n; };
+  function set(name, value) {
+    if (state[name] === value) return;
+    state[name] = value;
+    frame = frame || requestAnimationFrame(draw);
+    clearTimeout(timer);
+    timer = setTimeout(say, 250);
+  }
+  function choose(n) { past.push(state.n); set("n", n); }
+  const undo = () => { if (past.length) set("n", past.pop()); };
+  find("#more").onclick = () => choose(state.n + 1);
+  find("#less").onclick = () => choose(state.n - 1);
+  find(".cnn-tools button").onclick = undo;
+  find(".cnn-tools button:last-child").onclick = () => { past.push(state.n); set("n", 0); };
+  map.onclick = (event) => choose(Math.round(event.offsetX));
+  widget.onkeydown = (event) => {
+    const steps = { ArrowUp: 1, ArrowDown: -1, ArrowLeft: -1, ArrowRight: 1 };
+    if (event.key === "z" && event.ctrlKey) undo();
+    if (event.target !== map || !steps[event.key]) return;
+    event.preventDefault();
+    choose(state.n + steps[event.key]);
+  };
+  widget.cnnNames = ["n"];
+  widget.parentNode.cnnModel = { state, get: (name) => state[name], set };
+  widget.parentNode.dataset.cnnReady = "true";
+</script>
+"""
+
+STATES = [{"n": 5}, {"n": 7}, {"n": 9}]
+CHECKS = {
+    "sideways": lambda page, widget: checks.sideways(page, 400),
+    "targets": lambda page, widget: checks.small_targets(widget),
+    "theme": checks.deaf_drawings,
+    "print": lambda page, widget: checks.printed_wrong(page),
+    "tab": checks.tab_faults,
+    "arrows": checks.arrow_faults,
+    "focus": lambda page, widget: checks.move_everything(page, widget).lost_focus,
+    "undo": lambda page, widget: checks.move_everything(page, widget).not_undone,
+    "english": lambda page, widget: english_left(checks.move_everything(page, widget).texts),
+    "reset": lambda page, widget: checks.reset_faults(widget, {"n": 0}, STATES),
+    "touch": checks.touch_faults,
+    "still": checks.plays_by_itself,
+    "drawing": lambda page, widget: checks.drawing_faults(widget, STATES),
+    "aloud": lambda page, widget: checks.announcements(page, widget, STATES)[1:],
+}
+
+PLANTED = [  # the check, what is sound, what is not, a word of the fault
+    ("sideways", 'id="more"', 'id="more" style="width: 500px"', "BUTTON"),
+    (
+        "targets",
+        "min-height: 30px",
+        "min-height: 9px; height: 9px; padding: 0; font-size: 6px",
+        "9.0",
+    ),
+    ("theme", 'fill="currentColor"', 'fill="red" style="color: red"', "<svg"),
+    ("print", "{ display: block }", "{ display: none }", "no picture"),
+    ("print", ".cnn-widget { display: none }", "", "a widget"),
+    ("tab", 'id="less"', 'id="less" onfocus="map.focus()"', "Tab reaches"),
+    ("tab", "{ min-width", "{ outline: none; min-width", "no visible focus"),
+    (
+        "tab",
+        "event.target !== map",
+        "event.key === 'Tab' ? event.preventDefault() : 1",
+        "not leave",
+    ),
+    ("arrows", "!steps[event.key]", "1", "arrow keys do nothing in application"),
+    ("arrows", "event.preventDefault();", "", "ArrowDown in application “3” scrolls"),
+    (
+        "arrows",
+        "frame = 0;",
+        "frame = 0; map.replaceWith(map.cloneNode(true));",
+        "takes the focus",
+    ),
+    ("focus", "frame = 0;", "frame = 0; document.activeElement.blur();", "+"),
+    ("undo", "past.pop()", "past.pop() + 1", "“+”: by the button"),
+    ("undo", "event.ctrlKey", "event.shiftKey", "“-”: by the keys"),
+    (
+        "english",
+        "textContent = state.n; };\n  const say",
+        "title = 'More'; };\n  const say",
+        "More",
+    ),
+    ("english", '(".cnn-spoken").textContent = state.n', "(\"p\").textContent = 'Now'", "Now"),
+    ("reset", 'set("n", 0)', 'set("n", 1)', "leads to {'n': 1}"),
+    (
+        "touch",
+        "map.onclick = (event) =>",
+        "map.onpointerdown = (event) => event.pointerType !== 'touch' &&",
+        "a click gives",
+    ),
+    ("still", "choose(state.n - 1);", "setInterval(() => choose(state.n - 1), 900);", "a movement"),
+    ("still", "choose(state.n - 1);", "map.animate([], 9000);", "an animation"),
+    ("drawing", "frame = frame || requestAnimationFrame(draw)", "draw()", "drawn in frames"),
+    ("drawing", "if (state[name] === value) return;", "", "again"),
+    ("aloud", "clearTimeout(timer);", "", "9"),
+]
+
+
+@pytest.fixture
+def planted(page_of, new_page):
+    """planted(html) -> the page of it, its clock the test's, and its widget."""
+
+    def open_page(body: str):
+        page = new_page(viewport={"width": 400, "height": 600}, has_touch=True)
+        page.clock.install()
+        page_of(body, page)
+        page.evaluate(checks.READER)
+        return page, page.locator(".cnn-widget")
+
+    return open_page
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_the_contract_finds_nothing_against_what_is_sound(planted, check):
+    assert CHECKS[check](*planted(SOUND)) == []
+
+
+@pytest.mark.parametrize(("check", "sound", "fault", "word"), PLANTED)
+def test_the_contract_finds_what_is_planted(planted, check, sound, fault, word):
+    assert sound in SOUND
+    found = CHECKS[check](*planted(SOUND.replace(sound, fault)))
+    assert word in str(found)
+
+
+@pytest.mark.parametrize(
+    "markup",
+    [
+        "<p>Left</p>",
+        '<i aria-label="Left"></i>',
+        '<img alt="Left">',
+        "<svg><title>Left</title></svg>",
+    ],
+)
+def test_english_is_found_wherever_a_still_picture_may_have_it(markup):
+    assert english_left(texts_in_markup(f"<div><p>12 × é</p>{markup}</div>")) == ["Left"]
+    assert english_left(texts_in_markup(markup), ["What is left, Left or right"]) == []
+
+
+def test_no_test_of_the_browser_waits_for_a_fixed_time():
+    """They wait for what is to come, or move the page's clock."""
+    sleeps = re.compile(r"wait_for_timeout\(|time\.sleep\(|\bsleep\(")
+    for path in Path(__file__).parent.rglob("*.py"):
+        assert path.name == "test_checks.py" or not sleeps.search(path.read_text()), path

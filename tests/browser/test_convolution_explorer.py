@@ -3,29 +3,26 @@
 import contextlib
 import io
 import itertools
-import json
 import random
 import re
 
 import pytest
 import torch
 import torch.nn.functional as F
+from playwright.sync_api import expect
 
-from cnnlib.widgets.convolution_explorer import (
-    CONSTANTS,
+from cnnlib.widgets.convolution_explorer import FIXED, ConvolutionExplorer
+from cnnlib.widgets.convolution_explorer_sums import (
     LIMITS,
-    PATTERNS,
     PRESETS,
     SETTINGS,
-    ConvolutionExplorer,
-    default_values,
     preset_of,
-    resized,
 )
 from tests.browser.axe import axe_finds
-from tests.browser.model import settle
+from tests.browser.model import choose, settle
 
-MODULE = "./widgets/convolution_explorer.js"
+MODULE = "./widgets/convolution_explorer_sums.js"
+SCENE = "./widgets/convolution_explorer_scene.js"
 
 
 def state_of(page) -> dict:
@@ -45,6 +42,7 @@ def cell(page, kind: str, row: int, column: int):
 
 def drawn(page, kind: str) -> list[list[dict]]:
     """Every cell of a grid: text, corner note, label and classes."""
+    settle(page)
     return page.evaluate(
         """(kind) => [...document.querySelectorAll(`.cx-panel.cx-${kind} [role=row]`)].map((row) =>
           [...row.querySelectorAll("[role=gridcell]")].map((node) => ({
@@ -74,11 +72,19 @@ def shown_numbers(page, kind: str) -> list[list[float]]:
 
 
 def sentence(page) -> str:
+    settle(page)
     return page.locator(".cx-meeting .cx-sentence").inner_text()
 
 
 def arithmetic(page) -> str:
+    settle(page)
     return re.sub(r"\s+", " ", page.locator(".cx-meeting .cx-terms").inner_text()).strip()
+
+
+def shown(page, name: str) -> str:
+    """The text of an element of the widget, once it has been drawn."""
+    settle(page)
+    return page.locator(f".cx-{name}").inner_text()
 
 
 def slider(page, label: str):
@@ -124,12 +130,12 @@ def test_convolve_equals_pythons_output_in_every_view_and_fault_is_pythons_refus
           return cases.map((s) => fault(s, constants) ? null
             : ["scatter", "stuffed"].map((view) => seen({{ ...s, view }})));
         }}""",
-        [cases, json.loads(json.dumps(CONSTANTS))],
+        [cases, FIXED],
     )
     explorer, legal = ConvolutionExplorer(), 0
     for case, answer in zip(cases, found, strict=True):
         try:
-            explorer.configure(**case)
+            explorer.choose(**case)
         except ValueError:
             assert answer is None, case
             continue
@@ -141,67 +147,11 @@ def test_convolve_equals_pythons_output_in_every_view_and_fault_is_pythons_refus
     assert legal > 300 and len(cases) - legal > 100
 
 
-def test_settings_too_wide_to_draw_are_refused_on_both_sides_alike(show):
-    cases = [
-        dict(dimensions=dimensions, mode=mode, input_size=size, kernel_size=kernel, stride=stride)
-        | dict(padding=padding, dilation=1, output_padding=more)
-        for dimensions, mode, size, kernel, stride, padding, more in itertools.product(
-            (1, 2), ("forward", "transposed"), (3, 8, 14, 24), (1, 5), (1, 3), (0, 1, 4), (0, 2)
-        )
-    ]
-    page = show(ConvolutionExplorer())
-    faults = page.evaluate(
-        f"""async ([cases, constants]) => {{
-          const {{ fault }} = await import("{MODULE}");
-          return cases.map((s) => fault(s, constants));
-        }}""",
-        [cases, json.loads(json.dumps(CONSTANTS))],
-    )
-    explorer, refused = ConvolutionExplorer(), 0
-    for case, fault in zip(cases, faults, strict=True):
-        if fault:
-            refused += 1
-            with pytest.raises(ValueError):
-                explorer.configure(**case)
-        else:
-            explorer.configure(**case)
-    assert 50 < refused < len(cases) - 50
-
-
-def test_values_to_start_from_and_resizing_are_pythons(show):
-    fresh = list(
-        itertools.product(PATTERNS, ("forward", "transposed"), (1, 2), (1, 2, 3, 4, 5, 8, 11))
-    )
-    own = {1: [9.0, 8.0, 7.5, -1.0], 2: [[9.0, 8.0], [7.5, -1.0]]}
-    changed = [
-        (name, values, mode, dimensions, size)
-        for name, mode, dimensions, size in fresh
-        for values in (*own.values(), default_values(name, "forward", 2, 3))
-    ]
-    page = show(ConvolutionExplorer())
-    found = page.evaluate(
-        f"""async ([fresh, changed, constants]) => {{
-          const {{ defaultValues, resized }} = await import("{MODULE}");
-          return [
-            fresh.map(([name, mode, dimensions, size]) =>
-              defaultValues(name, {{ mode, dimensions }}, size, constants)),
-            changed.map(([name, values, mode, dimensions, size]) =>
-              resized(name, values, {{ mode, dimensions }}, size, constants)),
-          ];
-        }}""",
-        [fresh, changed, json.loads(json.dumps(CONSTANTS))],
-    )
-    assert found == [
-        [default_values(*each) for each in fresh],
-        [resized(*each) for each in changed],
-    ]
-
-
 def test_numbers_typed_are_read_as_a_person_means_them(show):
     page = show(ConvolutionExplorer())
     texts = ["2", " -1 ", "0.5", ".5", "0,5", "−3", "+4", "1e3", "", "-", "abc", "1.2.3", "NaN"]
     found = page.evaluate(
-        f"async (texts) => texts.map((await import('{MODULE}')).parseNumber)",
+        f"async (texts) => texts.map((await import('{SCENE}')).parseNumber)",
         texts,
     )
     assert found == [2, -1, 0.5, 0.5, 0.5, -3, 4, None, None, None, None, None, None]
@@ -342,10 +292,8 @@ def test_stuffed_view_lays_the_kernel_flipped(show):
 def test_moving_away_shows_the_current_step_again(show):
     page = show(ConvolutionExplorer(step=4))
     cell(page, "output", 0, 0).hover()
-    settle(page)
     assert places(page, "output", "is-self") == {(0, 0)}
     page.mouse.move(2, 2)
-    settle(page)
     assert places(page, "output", "is-self") == {(1, 1)}
     assert sentence(page).startswith("Step 5 of 9. Output (1, 1)")
 
@@ -374,14 +322,11 @@ def test_a_rounded_sum_says_so(show):
 def test_input_and_kernel_cells_say_where_they_go(show):
     page = show(ConvolutionExplorer(preset="padding_strides"))
     cell(page, "input", 3, 4).hover()
-    settle(page)
     assert sentence(page) == "Input (2, 3) = 2 feeds 2 outputs, each through another weight:"
     assert arithmetic(page) == "2×0 → (1, 1) 2×2 → (1, 2)"
     cell(page, "input", 0, 0).hover()
-    settle(page)
     assert sentence(page) == "This zero of the padding feeds 1 output:"
     cell(page, "kernel", 0, 1).hover()
-    settle(page)
     assert sentence(page) == "Weight (0, 1) = 1 is used 9 times, once for each output. At step 1:"
     assert arithmetic(page) == "0×1 → (0, 0)"
 
@@ -400,7 +345,6 @@ def test_scatter_says_what_each_stamp_adds_and_how_far_the_sums_are(show):
     assert [one["text"] for one in drawn(page, "output")[0]] == ["", "11", ""]
     assert drawn(page, "output")[0][1]["label"] == "position 0: 11"
     cell(page, "output", 0, 1).hover()
-    settle(page)
     assert sentence(page).startswith("Output [0] is the sum of 2 stamps")
     assert arithmetic(page) == "2×3 + 5×1 = 11"
 
@@ -462,15 +406,12 @@ def test_size_formula_is_filled_in_with_todays_numbers(show, settings, numbers, 
 
 def test_every_preset_shows_the_guides_sizes_and_its_own_question(show):
     page = show(ConvolutionExplorer())
-    for key, preset in PRESETS.items():
+    for key in PRESETS:
         page.get_by_label("Case").select_option(key)
         explorer = ConvolutionExplorer(preset=key)
         i, k, o = explorer.input_size, explorer.kernel_size, explorer.output_size()
-        assert (
-            page.locator(".cx-sizes").inner_text()
-            == f"input {i}×{i} · kernel {k}×{k} · output {o}×{o}"
-        )
-        assert page.locator(".cx-question").inner_text() == preset["question"]
+        assert shown(page, "sizes") == f"input {i}×{i} · kernel {k}×{k} · output {o}×{o}"
+        assert shown(page, "question") == explorer.words(f"question.{key}")
         assert state_of(page)["preset"] == key
         page.get_by_role("slider", name="Step").press("End")
         texts = [
@@ -485,10 +426,11 @@ def test_every_preset_shows_the_guides_sizes_and_its_own_question(show):
 def test_leaving_a_presets_settings_names_them_ones_own(show):
     page = show(ConvolutionExplorer(preset="dilation"))
     slider(page, "Stride").press("ArrowRight")
-    assert page.get_by_label("Case").input_value() == ""
+    case = page.get_by_label("Case").locator("option:checked")
+    expect(case).to_have_text("Your own settings")
     assert state_of(page)["preset"] == ""
     slider(page, "Stride").press("ArrowLeft")
-    assert page.get_by_label("Case").input_value() == "dilation"
+    expect(case).to_have_text("5.1 Dilation")
 
 
 NAMES = {
@@ -521,11 +463,11 @@ def test_illegal_settings_cannot_be_reached(show, seed):
                 control.press(dice.choice(["Home", "End", "ArrowLeft", "ArrowRight"]))
         state = state_of(page)
         given = {name: state[name] for name in (*SETTINGS, "view", "step")}
-        explorer.configure(
+        explorer.choose(
             **given, input_values=state["input_values"], kernel_values=state["kernel_values"]
         )
         assert state["preset"] == preset_of(state)
-        assert page.locator(".cx-refusal").inner_text() == ""
+        settle(page)
         visited.add(tuple(settings_of(page).values()))
     assert len(visited) > 10
 
@@ -543,7 +485,7 @@ def test_every_bound_of_a_slider_is_the_last_legal_value_and_its_rule_is_said(sh
         before = control.input_value()
         control.press("End")
         note = page.locator(f"#{control.get_attribute('aria-describedby')}")
-        assert rule in note.inner_text()
+        expect(note).to_contain_text(rule)
         name = next(name for name, text in NAMES.items() if text == label)
         above = {**settings_of(page), name: int(control.input_value()) + 1}
         with pytest.raises(ValueError):
@@ -553,7 +495,8 @@ def test_every_bound_of_a_slider_is_the_last_legal_value_and_its_rule_is_said(sh
     control = slider(page, "Kernel size")
     control.press("End")
     note = page.locator(f"#{control.get_attribute('aria-describedby')}")
-    assert "Not 5: the kernel would span 9 cells, the padded input has 7." in note.inner_text()
+    rule = "Not 5: the kernel would span 9 cells, the padded input has 7."
+    expect(note).to_contain_text(rule)
     assert slider(page, "Output padding").is_disabled()
     assert page.get_by_text("Fixed at 0: only a transposed convolution").is_visible()
 
@@ -565,7 +508,7 @@ def test_switching_the_mode_leads_back_to_the_size_and_says_so(show):
         **settings_of(page),
         **PRESETS["padding_strides_odd_transposed"]["settings"],
     }
-    assert page.locator(".cx-notice").inner_text().endswith("from 3×3 to 6×6.")
+    assert shown(page, "notice").endswith("from 3×3 to 6×6.")
     page.get_by_role("radio", name="Forward").check(force=True)
     assert state_of(page)["preset"] == "padding_strides_odd"
 
@@ -574,17 +517,23 @@ def test_a_way_back_that_does_not_fit_is_lowered_and_says_so(show):
     page = show(ConvolutionExplorer(input_size=10, padding=3, kernel_size=11))
     page.get_by_role("radio", name="Transposed").check(force=True)
     assert ConvolutionExplorer(**settings_of(page)).mode == "transposed"
-    assert "does not fit here. Instead: from 2×2 to 6×6." in page.locator(".cx-notice").inner_text()
+    assert "does not fit here. Instead: from 2×2 to 6×6." in shown(page, "notice")
 
 
 def test_a_picture_too_wide_for_two_axes_is_lowered_and_says_why(show):
     page = show(ConvolutionExplorer(dimensions=1, input_size=24, padding=2))
     page.get_by_role("radio", name="2-D").check(force=True)
     assert (state_of(page)["input_size"], state_of(page)["padding"]) == (12, 2)
-    assert (
-        "Input size is now 12: a grid would need 28 cells"
-        in page.locator(".cx-notice").inner_text()
-    )
+    assert "Input size is now 12: a grid would need 28 cells" in shown(page, "notice")
+
+
+def test_a_link_that_asks_too_much_gives_the_nearest_settings_and_says_why(show):
+    page = show(ConvolutionExplorer())
+    page.evaluate("location.hash = '#cnn=1&widget=convolution_explorer.0&kernel_size=9&padding=10'")
+    notice = page.locator(".cnn-notice")
+    expect(notice).to_contain_text("Padding: a grid would need 25 cells a side, 16 fit.")
+    assert "Kernel size" not in notice.inner_text()
+    assert shown(page, "sizes") == "input 5×5 · kernel 9×9 · output 7×7"
 
 
 # -- the torch call
@@ -615,7 +564,7 @@ def test_copied_torch_call_and_program_give_the_numbers_on_show(show, settings):
     call = page.evaluate("navigator.clipboard.readText()")
     assert call == page.locator("pre").inner_text()
     layer = eval(call, {"torch": torch})
-    values = torch.tensor(explorer.input_values)[None, None]
+    values = torch.tensor(explorer.input_values, dtype=torch.float32)[None, None]
     with torch.no_grad():
         layer.weight.copy_(torch.tensor(explorer.kernel_values))
         assert layer(values)[0, 0].tolist() == explorer.output()
@@ -682,12 +631,14 @@ def test_play_goes_on_by_itself_pauses_and_stops_at_the_end(show):
     assert state_of(page)["step"] == 0
 
 
-def test_nothing_plays_by_itself_where_less_movement_is_asked_for(show):
-    page = show(ConvolutionExplorer(), reduced_motion="reduce")
-    assert page.get_by_role("button", name="Play").count() == 0
-    assert page.get_by_text("Your system asks for less movement").is_visible()
-    page.get_by_role("button", name="Next").click()
-    assert state_of(page)["step"] == 1
+def test_play_can_go_faster(show):
+    page = show(ConvolutionExplorer())
+    page.clock.install()
+    page.get_by_role("button", name="Speed").press("Enter")
+    expect(page.get_by_role("button", name="Speed")).to_have_text("2×")
+    page.get_by_role("button", name="Play").click()
+    page.clock.run_for(900)
+    assert state_of(page)["step"] == 2
 
 
 def test_movement_stops_when_less_of_it_is_asked_for_meanwhile(show):
@@ -708,7 +659,6 @@ def test_outputs_ahead_can_be_hidden_to_predict_them(show):
     assert [text == "?" for text in texts] == [False, False, True, True]
     assert drawn(page, "output")[1][0]["label"] == "row 1, column 0: hidden"
     cell(page, "output", 1, 0).hover()
-    settle(page)
     assert arithmetic(page).endswith("= ?")
     assert state_of(page)["hide_ahead"] is True
 
@@ -785,6 +735,7 @@ def test_a_number_is_edited_by_pressing_its_cell_twice(show):
     page = show(ConvolutionExplorer())
     target = cell(page, "kernel", 0, 0)
     target.click()
+    settle(page)
     assert page.get_by_role("textbox").count() == 0
     target.click()
     page.keyboard.type("4")
@@ -864,20 +815,15 @@ def test_numbers_can_be_reset(show):
 
 def test_a_change_from_outside_is_drawn(show):
     page = show(ConvolutionExplorer())
-    set_trait = "([n, v]) => document.querySelector('[data-cnn-widget]').cnnModel.set(n, v)"
-    page.evaluate(set_trait, ["padding", 1])
-    assert page.locator(".cx-sizes").inner_text().endswith("output 5×5")
-    page.evaluate(set_trait, ["step", 7])
+    choose(page, padding=1)
+    assert shown(page, "sizes").endswith("output 5×5")
+    choose(page, step=7)
     assert sentence(page).startswith("Step 8 of 25")
-    page.evaluate(set_trait, ["kernel_size", 9])
-    assert (
-        "cannot be shown: the kernel would span 9 cells" in page.locator(".cx-refusal").inner_text()
-    )
-    assert page.locator(".cx-sizes").inner_text().endswith("output 5×5")
-    page.evaluate(set_trait, ["kernel_size", 3])
-    page.evaluate(set_trait, ["preset", "dilation"])
-    assert page.locator(".cx-sizes").inner_text() == "input 7×7 · kernel 3×3 · output 3×3"
-    assert page.locator(".cx-refusal").inner_text() == ""
+    explorer = ConvolutionExplorer(preset="dilation", step=4)
+    choose(page, **explorer.chosen())
+    assert shown(page, "sizes") == "input 7×7 · kernel 3×3 · output 3×3"
+    assert shown_numbers(page, "output") == explorer.output()
+    assert shown(page, "notice") == ""
 
 
 LIVE = """
@@ -896,17 +842,17 @@ async ([code, state]) => {
   const el = document.createElement("div");
   document.querySelector("main").append(el);
   const undo = widget.render({ model, el });
-  el.querySelectorAll(".cx-transport button")[2].click();
-  el.querySelectorAll(".cx-transport button")[1].click();
+  el.querySelectorAll(".cnn-transport button")[2].click();
+  el.querySelectorAll(".cnn-transport button")[1].click();
   undo();
   window.live = { saved, listeners, el };
 }
 """
 
 LEFT = """() => {
-  const { saved, listeners, el } = window.live;
+  const { saved, listeners } = window.live;
   const left = Object.values(listeners).reduce((sum, set) => sum + set.size, 0);
-  return [saved.map(({ step }) => step), left, el.dataset.lmSuppressShortcuts];
+  return [saved.map(({ step }) => step), left];
 }"""
 
 
@@ -916,10 +862,7 @@ def test_live_form_saves_its_changes_and_its_undo_stops_everything(show):
     page.clock.install()
     page.evaluate(LIVE, [explorer._esm, explorer.page_state()])
     page.clock.run_for(5000)
-    steps, left, suppressed = page.evaluate(LEFT)
-    assert steps == [1]
-    assert left == 0
-    assert suppressed == "true"
+    assert page.evaluate(LEFT) == [[1], 0]
 
 
 # -- pages
@@ -955,6 +898,7 @@ def test_the_current_step_is_scrolled_into_sight_where_the_grid_is_too_wide(show
     page = show(ConvolutionExplorer(dimensions=1, input_size=24, padding=4), width=390)
     for press in ("End", "Home"):
         page.get_by_role("slider", name="Step").press(press)
+        settle(page)
         for kind, look in (("input", "is-lit"), ("output", "is-self")):
             inside = page.locator(f".cx-panel.cx-{kind} .cx-{look}").first.evaluate(
                 """(node) => { const box = node.closest(".cx-box").getBoundingClientRect();
@@ -964,23 +908,17 @@ def test_the_current_step_is_scrolled_into_sight_where_the_grid_is_too_wide(show
             assert inside, (press, kind)
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 390])
 @pytest.mark.parametrize(
     "settings",
     [
-        dict(preset="padding_strides_odd", step=3),
         dict(preset="padding_strides_odd_transposed", step=4),
-        dict(preset="padding_strides_odd_transposed", view="stuffed", step=4),
         dict(dimensions=1, input_size=24, padding=4, hide_ahead=True),
     ],
-    ids=["forward", "scatter", "stuffed", "1-D"],
+    ids=["scatter", "1-D"],
 )
-def test_axe_finds_nothing(show, settings, theme, width):
-    page = show(ConvolutionExplorer(**settings), theme=theme, width=width)
-    assert axe_finds(page) == []
-    cell(page, "input", 0, 1).focus()
-    page.keyboard.press("1")
+def test_axe_finds_nothing_while_a_number_is_edited(show, settings):
+    page = show(ConvolutionExplorer(**settings))
+    page.locator(".cx-panel.cx-kernel [tabindex='0']").press("1")
     settle(page)
     assert axe_finds(page) == []
 
@@ -1030,16 +968,6 @@ def test_every_number_in_a_cell_stands_out(show, theme):
     assert {"cx-is-self", "cx-is-lit", "cx-is-met", "cx-ahead", "cx-partial", "noted"} <= seen
 
 
-def test_both_themes_colour_the_cells_differently(show):
-    colours = []
-    for theme in ("light", "dark"):
-        page = show(ConvolutionExplorer(), theme=theme)
-        colours.append(
-            cell(page, "input", 4, 4).evaluate("(node) => getComputedStyle(node).backgroundColor")
-        )
-    assert colours[0] != colours[1]
-
-
 def test_neither_pointing_nor_stepping_rebuilds_a_grid(show):
     page = show(ConvolutionExplorer(preset="full_padding_no_strides"))
     page.evaluate(
@@ -1066,10 +994,11 @@ def test_cells_that_were_drawn_once_are_used_again(show):
     control = slider(page, "Padding")
     for key in ("End", "Home"):
         control.press(key)
+        settle(page)
     page.evaluate("window.cells = [...document.querySelectorAll('.cx-cell')]")
-    control.press("End")
-    control.press("Home")
-    settle(page)
+    for key in ("End", "Home"):
+        control.press(key)
+        settle(page)
     assert page.evaluate(
         """() => { const now = [...document.querySelectorAll(".cx-cell")];
           return now.length === cells.length && now.every((cell, i) => cell === cells[i]); }"""

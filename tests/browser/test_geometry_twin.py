@@ -1,12 +1,24 @@
-"""geometry.js is held to geometry.py over every small case."""
+"""geometry.js is held to geometry.py over every small case, and to the rows that rows.py writes."""
 
 import itertools
 import json
+from dataclasses import asdict, replace
+from fractions import Fraction
 
 import pytest
 
-from cnnlib.geometry import Window, input_indices, output_indices, output_size
+from cnnlib.geometry import (
+    Field,
+    Window,
+    covering_size,
+    input_indices,
+    output_indices,
+    output_size,
+    unread_inputs,
+)
+from cnnlib.rows import AllPositions, LayerTrace, Positions, Reading
 from tests.browser.conftest import ROOT
+from tests.test_widgets_receptive_field_explorer import NETWORKS, traced
 
 
 def small_cases() -> list[dict]:
@@ -67,3 +79,76 @@ def test_geometry_js_equals_python_on_every_small_case(plain_page):
     ours = [pythons_answer(settings, size) for settings in cases for size in sizes]
     assert sum(answer is not None for answer in ours) > 1_500
     assert theirs == ours
+
+
+COVER = """
+async ([cases, sizes]) => {
+  const g = await import("./widgets/geometry.js");
+  return cases.flatMap((settings) => sizes.map((size) => {
+    try {
+      const count = g.coveringSize(size, settings);
+      return [count, g.unreadInputs(size, settings, count)];
+    } catch { return null; }
+  }));
+}
+"""
+
+
+def test_what_covers_an_axis_is_the_same_on_every_small_case(plain_page):
+    cases, sizes = small_cases(), [1, 2, 5]
+
+    def pythons(settings: dict, size: int):
+        try:
+            window = Window(**settings)
+            count = covering_size(size, window)
+        except ValueError:
+            return None
+        return [count, unread_inputs(size, window, count)]
+
+    theirs = plain_page.evaluate(COVER, [json.loads(json.dumps(cases)), sizes])
+    ours = [pythons(settings, size) for settings in cases for size in sizes]
+    assert sum(answer is not None for answer in ours) > 500
+    assert theirs == ours
+
+
+READ_ROWS = """
+async (list) => (await import("./widgets/geometry.js")).readRows(list)
+"""
+
+
+def reading_in_full(reading: Reading):
+    """A reading with every setting of its windows, and their padding as a pair."""
+    match reading:
+        case AllPositions():
+            return "all"
+        case Positions(reads, chain):
+            return {"reads": list(map(list, reads)), "chain": list(map(reading_in_full, chain))}
+        case Window():
+            return {**asdict(reading), "padding": [reading.before, reading.after]}
+
+
+def row_in_full(row: LayerTrace, rows: list[LayerTrace]) -> dict:
+    """Every attribute, each axis for itself, and the grids of what the row reads."""
+    grids = [rows[source].grid if source >= 0 else rows[0].in_shape[2:] for source in row.inputs]
+    return {
+        **asdict(row),
+        "field": [
+            {name: float(number) for name, number in asdict(field).items()} for field in row.field
+        ],
+        "windows": list(map(reading_in_full, row.windows)),
+        "in_sizes": grids,
+    }
+
+
+def test_geometry_js_reads_the_rows_that_python_writes(plain_page):
+    networks = [traced(name) for name in NETWORKS]
+    first = networks[0][0]
+    thirds = replace(first, field=(Field(3, Fraction(1, 3), Fraction(-2, 3)), first.field[1]))
+    networks.append([thirds])
+    read = set()
+    for rows in networks:
+        theirs = plain_page.evaluate(READ_ROWS, [row.to_json() for row in rows])
+        ours = [row_in_full(row, rows) for row in rows]
+        assert theirs == json.loads(json.dumps(ours))
+        read |= {type(reading) for row in rows for reading in row.windows}
+    assert read == {Window, Positions, AllPositions}

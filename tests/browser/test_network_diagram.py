@@ -1,11 +1,12 @@
 """The network diagram in Chromium: by pointer and by keyboard, light and dark, wide and narrow."""
 
 import pytest
+from playwright.sync_api import expect
 
 from cnnlib.models import MODELS
 from cnnlib.trace import source_lines, trace
 from cnnlib.widgets.network_diagram import NetworkDiagram
-from tests.browser.axe import axe_finds
+from tests.browser.model import choose, chosen, settle
 
 
 def diagram(key: str = "resnet50") -> NetworkDiagram:
@@ -14,6 +15,7 @@ def diagram(key: str = "resnet50") -> NetworkDiagram:
 
 
 def details(page) -> str:
+    settle(page)
     return page.locator(".cnn-network-details").inner_text()
 
 
@@ -38,8 +40,9 @@ def test_a_block_leads_to_its_layers(show):
     before = cards(page).count()
     cards(page).filter(has_text="Bottleneck ×3").click()
     page.get_by_role("button", name="Show its layers").click()
+    settle(page)
     assert cards(page).count() > 2 * before
-    assert page.get_by_role("button", name="Every layer").get_attribute("aria-pressed") == "true"
+    expect(page.get_by_role("radio", name="Every layer")).to_be_checked()
     assert "conv3_x.conv3_2" in details(page)
     page.keyboard.press("ArrowDown")
     assert "Conv2d(512, 128, kernel_size=(1, 1)" in details(page)
@@ -63,7 +66,8 @@ def test_the_diagram_by_keyboard_alone(show):
 
 def test_arrows_to_the_side_go_from_branch_to_branch(show):
     page = show(diagram("googlenet"))
-    page.get_by_role("button", name="Every layer").click()
+    page.get_by_role("radio", name="Every layer").check()
+    settle(page)
     page.locator(".cnn-network-card[aria-label^='branch1,']").first.click()
     page.keyboard.press("ArrowRight")
     assert details(page).startswith("inception3a.branch2.reduce")
@@ -72,19 +76,24 @@ def test_arrows_to_the_side_go_from_branch_to_branch(show):
 def test_python_and_page_agree_on_what_is_chosen(show):
     page = show(diagram())
     cards(page).nth(3).click()
-    model = "document.querySelector('.cnn-place').cnnModel"
-    assert page.evaluate(f"{model}.get('chosen')") == 3
-    page.evaluate(f"{model}.set('chosen', 1)")
+    assert chosen(page, "level", "card") == {"level": "blocks", "card": 3}
+    choose(page, card=1)
     assert "Conv2d(3, 64" in details(page)
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 390])
-def test_no_accessibility_violations_and_no_sideways_scrolling(show, theme, width):
-    page = show(diagram(), theme=theme, width=width)
-    cards(page).nth(3).click()
-    assert axe_finds(page) == []
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
+def test_a_card_that_something_else_has_chosen_is_brought_into_sight(show):
+    page = show(diagram(), width=390)
+    choose(page, level="layers", card=48)
+    assert details(page).startswith("fc")
+    hidden = page.evaluate(
+        """(() => {
+          const [box, card] = [".cnn-network-scroll", ".cnn-network-card[aria-pressed=true]"]
+            .map((name) => document.querySelector(name).getBoundingClientRect());
+          return Math.max(box.left - card.left, card.right - box.right,
+                          box.top - card.top, card.bottom - box.bottom);
+        })()"""
+    )
+    assert hidden <= 0
 
 
 @pytest.mark.parametrize("key, width", [("resnet50", 720), ("googlenet", 720), ("googlenet", 1280)])

@@ -1,4 +1,4 @@
-"""What every widget is made of."""
+"""Arrays as a page takes them."""
 
 import base64
 import io
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cnnlib.widgets.base import photo_address, png_address
+from cnnlib.widgets.pictures import photo_address, png_address
 
 
 def png(pixels: np.ndarray) -> bytes:
