@@ -1,7 +1,8 @@
 """The library of the book: convolutional networks taken apart.
 
 Ground floor, facts and networks:
-    ``geometry`` (exact window arithmetic), ``layers``, ``models`` (one paper, one file)
+    ``geometry`` (exact window arithmetic), ``rows`` (the records of a trace), ``calls`` (how a call
+    of torch is read), ``layers``, ``models`` (one paper, one file)
 First floor, what we measure or load:
     ``trace`` (a module, layer by layer), ``layout`` (a trace, as a drawing's plan), ``data``,
     ``weights``, ``train``, ``experiments`` (the papers' comparisons, in small)

@@ -17,6 +17,7 @@ import operator
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import gcd
+from typing import NamedTuple
 
 
 def whole_number(value: object, name: str, least: int | None = None) -> int:
@@ -41,9 +42,10 @@ def whole_number(value: object, name: str, least: int | None = None) -> int:
 class Window:
     """A layer's window along one axis, in torch's words.
 
-    ``padding`` is a number for both ends or a pair ``(before, after)``. ``transposed`` makes it
-    the window of a transposed convolution, where ``padding`` crops the output and
-    ``output_padding`` adds positions at its end. ``ceil_mode`` is torch's rounding up for pools.
+    ``padding`` is a number for both ends or a pair ``(before, after)``; an equal pair is stored as
+    the number. ``transposed`` makes it the window of a transposed convolution, where ``padding``
+    crops the output and ``output_padding`` adds positions at its end. ``ceil_mode`` is torch's
+    rounding up for pools.
 
     Raises ``ValueError`` for every setting that torch's layers refuse.
     """
@@ -64,7 +66,8 @@ class Window:
         if isinstance(padding, tuple | list):
             if len(padding) != 2:
                 raise ValueError(f"padding={padding!r}: expected one number or (before, after)")
-            padding = tuple(whole_number(amount, "padding", 0) for amount in padding)
+            before, after = (whole_number(amount, "padding", 0) for amount in padding)
+            padding = before if before == after else (before, after)
         else:
             padding = whole_number(padding, "padding", 0)
         object.__setattr__(self, "padding", padding)
@@ -97,6 +100,18 @@ class Window:
     def span(self) -> int:
         """Positions from the first tap to the last, gaps included: dilation * (kernel - 1) + 1."""
         return self.dilation * (self.kernel_size - 1) + 1
+
+    @property
+    def period(self) -> "Period":
+        """After how many units what they read repeats itself, and how many inputs further on."""
+        return Period(self.stride, 1) if self.transposed else Period(1, self.stride)
+
+
+class Period(NamedTuple):
+    """Unit ``i + units`` reads what unit ``i`` reads, ``step`` input positions further on."""
+
+    units: int
+    step: int
 
 
 @dataclass(frozen=True)
@@ -136,11 +151,33 @@ def output_size(size: int, window: Window) -> int:
     if window.ceil_mode and (count - 1) * window.stride >= size + window.before:
         count -= 1
     if count < 1:
-        raise ValueError(
-            f"size={size}: with padding {window.before}+{window.after} it is smaller than the "
-            f"window's span of {window.span}"
-        )
+        raise _too_small(size, window)
     return count
+
+
+def covering_size(size: int, window: Window) -> int:
+    """Number of windows that cover an axis of ``size`` inputs; the last may hang over its end.
+
+    ``1 + ceil((size + before + after - span) / stride)``: so the code that AlexNet's authors
+    released counts (cuda-convnet, with Krizhevsky, Sutskever & Hinton 2012), and what hangs over
+    counts as zeros there. It refuses a window that is larger than the padded input, and drops none,
+    not even one that starts behind the input: ``ceil_mode`` of :func:`output_size` differs in both.
+
+    Raises ``ValueError`` for a window that is larger than the padded input, or a transposed one.
+    """
+    size = whole_number(size, "size", 1)
+    if window.transposed:
+        raise ValueError(f"{window}: expected a forward window, for it is to cover its input")
+    free = size + window.before + window.after - window.span
+    if free < 0:
+        raise _too_small(size, window)
+    return 1 - (-free // window.stride)
+
+
+def unread_inputs(size: int, window: Window, count: int) -> list[int]:
+    """The positions of an axis of ``size`` that none of ``count`` windows reads, ascending."""
+    read = {place for unit in range(count) for place in read_by(window, unit)}
+    return [place for place in range(whole_number(size, "size", 1)) if place not in read]
 
 
 def input_indices(window: Window, size: int, index: int) -> range:
@@ -149,8 +186,12 @@ def input_indices(window: Window, size: int, index: int) -> range:
     Positions below 0 or at ``size`` and above are padding. A transposed window reads the positions
     whose kernel copy covers ``index``; for it, too, positions outside the input hold nothing.
     """
-    index = _index(index, output_size(size, window))
-    return _sources(window, index) if window.transposed else _targets(window, index)
+    return read_by(window, _index(index, output_size(size, window)))
+
+
+def read_by(window: Window, unit: int) -> range:
+    """What a unit reads where the axis has no ends, so that any whole number is a unit."""
+    return _sources(window, unit) if window.transposed else _targets(window, unit)
 
 
 def output_indices(window: Window, size: int, index: int) -> range:
@@ -191,8 +232,7 @@ def input_range(windows: Sequence[Window], size: int, index: int, clip: bool = T
     sizes = _sizes(windows, size)
     reached = {_index(index, sizes[-1])}
     for window, below in zip(reversed(windows), reversed(sizes[:-1]), strict=True):
-        read = _sources if window.transposed else _targets
-        reached = {i for unit in reached for i in read(window, unit)}
+        reached = {i for unit in reached for i in read_by(window, unit)}
         if clip:
             reached = {i for i in reached if 0 <= i < below}
     return _hull(reached)
@@ -228,6 +268,13 @@ def _sources(window: Window, position: int) -> range:
         return range(0)
     step = window.dilation // gcd(window.dilation, window.stride)
     return range(places[0], places[-1] + 1, step)
+
+
+def _too_small(size: int, window: Window) -> ValueError:
+    return ValueError(
+        f"size={size}: with padding {window.before}+{window.after} it is smaller than the "
+        f"window's span of {window.span}"
+    )
 
 
 def _sizes(windows: Sequence[Window], size: int) -> list[int]:

@@ -26,7 +26,7 @@ from cnnlib.diagrams.charts import (
 from cnnlib.diagrams.graphs import describe_graph, draw_graph
 from cnnlib.diagrams.receptive_fields import describe_receptive_fields, draw_receptive_fields
 from cnnlib.diagrams.stacks import describe_stacks, draw_stacks
-from cnnlib.trace import LayerTrace
+from cnnlib.rows import Row
 
 __all__ = [
     "describe_confusion",
@@ -48,22 +48,22 @@ __all__ = [
 ]
 
 
-def draw_network(layers: Sequence[LayerTrace], ax: Axes | None = None) -> Axes:
+def draw_network(rows: Sequence[Row], ax: Axes | None = None) -> Axes:
     """A network as its shape asks: a chain as stacks of maps, a branched one as a graph of cards.
 
-    ``layers`` are the records of :func:`cnnlib.trace.trace`, or of ``summarise``. A chain is drawn
-    by ``draw_stacks``, all else by ``draw_graph``, where their docstrings say how; either can be
+    ``rows`` are those of :func:`cnnlib.trace.trace`, or of ``summarise``. A chain is drawn by
+    ``draw_stacks``, all else by ``draw_graph``, where their docstrings say how; either can be
     called for itself. Repeats are drawn once and counted.
 
     Raises ``ValueError`` for no rows, and where axes are given that are too small.
     """
-    return (draw_stacks if _is_chain(layers) else draw_graph)(layers, ax)
+    return (draw_stacks if _is_chain(rows) else draw_graph)(rows, ax)
 
 
-def describe_network(layers: Sequence[LayerTrace]) -> str:
+def describe_network(rows: Sequence[Row]) -> str:
     """What ``draw_network`` draws, in words."""
-    return (describe_stacks if _is_chain(layers) else describe_graph)(layers)
+    return (describe_stacks if _is_chain(rows) else describe_graph)(rows)
 
 
-def _is_chain(layers: Sequence[LayerTrace]) -> bool:
-    return all(layer.inputs == (number - 1,) for number, layer in enumerate(layers))
+def _is_chain(rows: Sequence[Row]) -> bool:
+    return all(row.inputs == (number - 1,) for number, row in enumerate(rows))

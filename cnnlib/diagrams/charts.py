@@ -15,10 +15,10 @@ from cnnlib.diagrams.axes import (
     MUTED,
     PAGE,
     TEXT,
-    every_few,
     label_axes,
-    own_axes,
-    widest,
+    make_axes,
+    measure_widest,
+    number_ticks,
 )
 
 
@@ -29,10 +29,10 @@ def draw_table(table: Sequence[Sequence], ax: Axes | None = None) -> Axes:
     LeNet-5 paper prints it. Under each column stands how many maps it reads. Raises ``ValueError``
     for a table that is ragged or empty.
     """
-    marks = _marks(table)
+    marks = _check_table(table)
     inputs, outputs = marks.shape
     if ax is None:
-        ax = own_axes(20 * outputs + 64, 20 * (inputs + 1) + 40, (56, 2, 4, 36))
+        ax = make_axes(20 * outputs + 64, 20 * (inputs + 1) + 40, (56, 2, 4, 36))
     rows, columns = np.nonzero(marks)
     ax.set_xlim(-0.5, outputs - 0.5)
     ax.set_ylim(inputs + 0.5, -0.5)
@@ -51,7 +51,7 @@ def draw_table(table: Sequence[Sequence], ax: Axes | None = None) -> Axes:
 
 def describe_table(table: Sequence[Sequence]) -> str:
     """What ``draw_table`` draws, in words."""
-    marks = _marks(table)
+    marks = _check_table(table)
     columns = "; ".join(
         f"{column} reads {', '.join(map(str, np.nonzero(reads)[0])) or 'none'}"
         for column, reads in enumerate(marks.T)
@@ -69,14 +69,14 @@ def draw_confusion(matrix, categories: Sequence[str], ax: Axes | None = None) ->
     diagonal they would not be seen. ``matrix`` is (K, K), whole numbers from 0. Raises
     ``ValueError`` for another shape, or where ``categories`` does not name K classes.
     """
-    counts = _counts(matrix, categories)
+    counts = _check_counts(matrix, categories)
     number = len(counts)
     names = [str(name) for name in categories]
-    longest = widest(names)
+    longest = measure_widest(names)
     upright = longest > 22
     if ax is None:
         bottom = 26 + (longest if upright else LEADING)
-        ax = own_axes(
+        ax = make_axes(
             27 * number + longest + 38, 24 * number + bottom + 6, (longest + 32, 6, 6, bottom)
         )
     mistakes = np.where(np.eye(number, dtype=bool), 0, counts)
@@ -108,7 +108,7 @@ def draw_confusion(matrix, categories: Sequence[str], ax: Axes | None = None) ->
 
 def describe_confusion(matrix, categories: Sequence[str], most: int = 5) -> str:
     """What ``draw_confusion`` draws, in words: how many are right, and the commonest mistakes."""
-    counts = _counts(matrix, categories)
+    counts = _check_counts(matrix, categories)
     mistakes = np.where(np.eye(len(counts), dtype=bool), 0, counts)
     order = np.argsort(-mistakes, axis=None, kind="stable")[:most]
     named = [divmod(int(place), len(counts)) for place in order if mistakes.flat[place]]
@@ -128,7 +128,7 @@ def draw_kernels(weights, ax: Axes | None = None) -> Axes:
     stand in the block below. A kernel of NaN does not exist and stays empty. Raises ``ValueError``
     for another shape, and for more than 4,096 kernels: give a part of them.
     """
-    kernels = _kernels(weights)
+    kernels = _check_kernels(weights)
     outputs, inputs, high, wide = kernels.shape
     across = (
         min(outputs, 24)
@@ -149,7 +149,7 @@ def draw_kernels(weights, ax: Axes | None = None) -> Axes:
         height, width = mosaic.shape
         bottom = 38 if blocks == 1 else 6
         height = max(66, cell * height)  # room for the words at the sides
-        ax = own_axes(cell * width + 140, height + bottom + 6, (52, 88, 6, bottom))
+        ax = make_axes(cell * width + 140, height + bottom + 6, (52, 88, 6, bottom))
     limit = np.nanmax(np.abs(mosaic)) or 1
     mesh = ax.pcolormesh(
         np.ma.masked_invalid(mosaic),
@@ -162,8 +162,8 @@ def draw_kernels(weights, ax: Axes | None = None) -> Axes:
     ax.set_ylim(mosaic.shape[0], 0)
     ax.set_aspect("equal")
     if blocks == 1:
-        ax.set_xticks(*every_few([(wide + 1) * i + wide / 2 for i in range(outputs)]))
-        ax.set_yticks(*every_few([(high + 1) * i + high / 2 for i in range(inputs)]))
+        ax.set_xticks(*number_ticks([(wide + 1) * i + wide / 2 for i in range(outputs)]))
+        ax.set_yticks(*number_ticks([(high + 1) * i + high / 2 for i in range(inputs)]))
         label_axes(ax, "output channel", "input channel")
     else:
         firsts = range(0, outputs, across)
@@ -182,7 +182,7 @@ def draw_kernels(weights, ax: Axes | None = None) -> Axes:
 
 def describe_kernels(weights) -> str:
     """What ``draw_kernels`` draws, in words."""
-    kernels = _kernels(weights)
+    kernels = _check_kernels(weights)
     outputs, inputs, high, wide = kernels.shape
     least, most = np.nanmin(kernels), np.nanmax(kernels)
     exist = int((~np.isnan(kernels)).any(axis=(2, 3)).sum())
@@ -210,9 +210,9 @@ def draw_learning_curves(
     if len(curves) > len(LINES):
         raise ValueError(f"{len(curves)} names: expected {len(LINES)} at the most")
     if ax is None:
-        ax = own_axes(0.85 * PAGE, 230, (44, 6, 6, 34))
+        ax = make_axes(0.85 * PAGE, 230, (44, 6, 6, 34))
     for (name, logs), colour, marker in zip(curves.items(), LINES, MARKERS, strict=False):
-        for number, log in enumerate(_with_epochs(name, logs)):
+        for number, log in enumerate(_check_epochs(name, logs)):
             epochs = range(1, len(log) + 1)
             errors = {
                 key: [100 * (1 - entry[f"{key}_accuracy"]) for entry in log]
@@ -239,19 +239,19 @@ def describe_learning_curves(curves: Mapping[str, Sequence[Sequence[Mapping]]]) 
         ends = ", ".join(
             f"{1 - log[-1]['test_accuracy']:.1%} on test and {1 - log[-1]['train_accuracy']:.1%} "
             "on training images"
-            for log in _with_epochs(name, logs)
+            for log in _check_epochs(name, logs)
         )
         parts.append(f"{name} ends at an error of {ends}")
     return f"Learning curves: {'; '.join(parts)}."
 
 
-def _with_epochs(name: str, logs: Sequence[Sequence[Mapping]]) -> Sequence[Sequence[Mapping]]:
+def _check_epochs(name: str, logs: Sequence[Sequence[Mapping]]) -> Sequence[Sequence[Mapping]]:
     if not logs or not all(logs):
         raise ValueError(f"{name!r} has no epochs: expected one or more in every log")
     return logs
 
 
-def _marks(table: Sequence[Sequence]) -> np.ndarray:
+def _check_table(table: Sequence[Sequence]) -> np.ndarray:
     widths = {len(row) for row in table}
     if len(widths) != 1 or widths == {0}:
         raise ValueError(f"table: expected rows of one length, found lengths {sorted(widths)}")
@@ -259,7 +259,7 @@ def _marks(table: Sequence[Sequence]) -> np.ndarray:
                      for row in table])  # fmt: skip
 
 
-def _counts(matrix, categories: Sequence[str]) -> np.ndarray:
+def _check_counts(matrix, categories: Sequence[str]) -> np.ndarray:
     counts = np.asarray(matrix)
     if counts.ndim != 2 or counts.shape[0] != counts.shape[1] or not len(counts):
         raise ValueError(f"matrix of shape {counts.shape}: expected (K, K)")
@@ -270,7 +270,7 @@ def _counts(matrix, categories: Sequence[str]) -> np.ndarray:
     return counts
 
 
-def _kernels(weights) -> np.ndarray:
+def _check_kernels(weights) -> np.ndarray:
     kernels = np.asarray(weights.detach().cpu() if hasattr(weights, "detach") else weights)
     if kernels.ndim != 4 or not kernels.size:
         raise ValueError(f"weights of shape {kernels.shape}: expected (C_out, C_in, height, width)")

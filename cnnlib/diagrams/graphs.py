@@ -6,16 +6,25 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.patches import FancyArrowPatch, Rectangle
 
-from cnnlib.diagrams.axes import HIDDEN, INK, INPUT, MUTED, OUTPUT, own_axes, size_in_points
+from cnnlib.diagrams.axes import (
+    HIDDEN,
+    INK,
+    INPUT,
+    MUTED,
+    OUTPUT,
+    Inks,
+    make_axes,
+    measure_axes,
+)
 from cnnlib.layout import Arrangement, Card, arrange
-from cnnlib.layout.place import LEADING, PAD, TEXT
-from cnnlib.trace import LayerTrace
+from cnnlib.layout.plan import LEADING, PAD, TEXT, Point
+from cnnlib.rows import Row
 
-FACES = {"input": INPUT, "layer": (MUTED, "none"), "join": OUTPUT, "block": HIDDEN}
+INKS = {"input": INPUT, "layer": Inks(MUTED, "none"), "join": OUTPUT, "block": HIDDEN}
 SMALLEST = 4  # points: smaller text is refused
 
 
-def draw_graph(layers: Sequence[LayerTrace], ax: Axes | None = None) -> Axes:
+def draw_graph(rows: Sequence[Row], ax: Axes | None = None) -> Axes:
     """Cards from top to bottom, branches side by side, skips as bare lines.
 
     Each card has the layer's name, kind, kernel and stride (``/2``), what is folded in, the
@@ -25,12 +34,12 @@ def draw_graph(layers: Sequence[LayerTrace], ax: Axes | None = None) -> Axes:
     With ``ax``, the drawing is scaled to its present size. Raises ``ValueError`` where its text
     would be below 4 points.
     """
-    sheet = arrange(layers)
+    sheet = arrange(rows)
     if ax is None:
-        ax = own_axes(sheet.width, sheet.height)
+        ax = make_axes(sheet.width, sheet.height)
         scale = 1.0
     else:
-        width, height = size_in_points(ax)
+        width, height = measure_axes(ax)
         scale = min(width / sheet.width, height / sheet.height)
         if scale * TEXT < SMALLEST:
             raise ValueError(
@@ -44,9 +53,9 @@ def draw_graph(layers: Sequence[LayerTrace], ax: Axes | None = None) -> Axes:
     return ax
 
 
-def describe_graph(layers: Sequence[LayerTrace]) -> str:
+def describe_graph(rows: Sequence[Row]) -> str:
     """What ``draw_graph`` draws, in words: its cards in order, those inside blocks left out."""
-    words = [", ".join(card.lines) for card in arrange(layers, closed=True).cards]
+    words = [", ".join(card.lines) for card in arrange(rows, closed=True).cards]
     return (
         f"The network from top to bottom, card by card: {'; '.join(words)}. "
         f"Each block is drawn with the layers and branches inside it."
@@ -86,7 +95,7 @@ def _draw(ax: Axes, sheet: Arrangement, scale: float) -> None:
         _draw_card(ax, card, scale)
 
 
-def _head(before: tuple[float, float], end: tuple[float, float], scale: float) -> FancyArrowPatch:
+def _head(before: Point, end: Point, scale: float) -> FancyArrowPatch:
     far = math.dist(before, end)
     start = tuple(e + (b - e) * min(1, 5 / far) for b, e in zip(before, end, strict=True))
     return FancyArrowPatch(
@@ -102,14 +111,14 @@ def _head(before: tuple[float, float], end: tuple[float, float], scale: float) -
 
 
 def _draw_card(ax: Axes, card: Card, scale: float) -> None:
-    edge, face = FACES[card.role]
+    inks = INKS[card.role]
     ax.add_patch(
         Rectangle(
             (card.x, card.y),
             card.width,
             card.height,
-            facecolor=face,
-            edgecolor=edge,
+            facecolor=inks.face,
+            edgecolor=inks.edge,
             linewidth=0.8 * scale,
             label=f"_card {card.name}",
         )

@@ -7,6 +7,7 @@ from functools import cached_property
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
@@ -20,17 +21,22 @@ from cnnlib.diagrams.axes import (
     OUTPUT,
     PAGE,
     TEXT,
-    own_axes,
-    rgb,
-    size_in_points,
-    widest,
+    make_axes,
+    measure_axes,
+    measure_widest,
 )
-from cnnlib.geometry import Window, input_indices
-from cnnlib.layout.words import broken, group_names, is_place_by_place, settings, times
-from cnnlib.trace import LayerTrace
+from cnnlib.layout.words import (
+    break_name,
+    group_names,
+    is_place_by_place,
+    list_settings,
+    list_windows,
+    write_shape,
+)
+from cnnlib.rows import Reading, Row, reads
 
 
-def draw_stacks(layers: Sequence[LayerTrace], ax: Axes | None = None) -> Axes:
+def draw_stacks(rows: Sequence[Row], ax: Axes | None = None) -> Axes:
     """Each tensor a stack of sheets, each kernel's window marked.
 
     A sheet's height and width follow the map's, a stack's depth the number of channels, and a
@@ -48,15 +54,15 @@ def draw_stacks(layers: Sequence[LayerTrace], ax: Axes | None = None) -> Axes:
     a row reads another than the one before, and for tensors that are neither (N, C, H, W) nor
     (N, C).
     """
-    stages = stages_of(layers)
+    stages = _find_stages(rows)
     if ax is None:
-        plans = (_fitted(stages, PAGE, math.inf, [side]) for side in (76, 70, 64, 58))
+        plans = (_fit_plan(stages, PAGE, math.inf, [side]) for side in (76, 70, 64, 58))
         plan = min(plans, key=lambda plan: (len(plan.lines), plan.levels))
-        ax = own_axes(plan.width, plan.height)
+        ax = make_axes(plan.width, plan.height)
         height = plan.height
     else:
-        width, height = size_in_points(ax)
-        plan = _fitted(stages, width, height, [140, 116, 96, 76, 62, 50, 40, 30, 24, 18])
+        width, height = measure_axes(ax)
+        plan = _fit_plan(stages, width, height, [140, 116, 96, 76, 62, 50, 40, 30, 24, 18])
         ax.set_xlim(0, width)
         ax.set_ylim(0, height)
         ax.set_aspect("auto")
@@ -71,15 +77,15 @@ def draw_stacks(layers: Sequence[LayerTrace], ax: Axes | None = None) -> Axes:
     return ax
 
 
-def describe_stacks(layers: Sequence[LayerTrace]) -> str:
+def describe_stacks(rows: Sequence[Row]) -> str:
     """What ``draw_stacks`` draws, in words."""
-    stages = stages_of(layers)
-    words = [f"Input of {times(stages[0].shape)}"]
+    stages = _find_stages(rows)
+    words = [f"Input of {write_shape(stages[0].shape)}"]
     for stage in stages[1:]:
-        made = ", ".join([stage.rows[0].kind, *settings(stage.rows[0])])
+        made = ", ".join([stage.rows[0].kind, *list_settings(stage.rows[0])])
         after = f", then {' and '.join(stage.folded)}" if stage.folded else ""
         often = f", and {stage.times - 1} more like it to {stage.last}," if stage.last else ""
-        words.append(f"{stage.name} ({made}{after}){often} gives {times(stage.shape)}")
+        words.append(f"{stage.name} ({made}{after}){often} gives {write_shape(stage.shape)}")
     scales = _Scales(stages, 1)
     return (
         f"The network as a row of tensors, each a stack of its maps. {'; '.join(words)}. "
@@ -92,14 +98,14 @@ GAP = 12  # points between neighbours' stacks, and between neighbours' words
 MARGIN = 12
 GAP_BETWEEN_LINES = 16
 BAR = 8  # width of a vector's bar
-SLANT = (0.8, 0.45)  # the way that a stack's sheets go back, right and up, per point of depth
+SLANT_X, SLANT_Y = 0.8, 0.45  # a stack's sheets go back right and up, points per point of depth
 
 
 @dataclass
 class _Stage:
     """A tensor of the drawing: its row and those folded into it. The input has none of its own."""
 
-    rows: list[LayerTrace]
+    rows: list[Row]
     shape: tuple[int, ...]  # without the batch
     name: str
     is_input: bool = False
@@ -109,10 +115,10 @@ class _Stage:
     def is_like(self, other: "_Stage") -> bool:
         """Whether the other does the same to the same shapes."""
         return bool(self.rows) and [
-            (row.kind, row.windows, row.in_shape, row.out_shape, row.parameters)
+            (row.kind, list_windows(row), row.in_shape, row.out_shape, row.parameters)
             for row in self.rows
         ] == [
-            (row.kind, row.windows, row.in_shape, row.out_shape, row.parameters)
+            (row.kind, list_windows(row), row.in_shape, row.out_shape, row.parameters)
             for row in other.rows
         ]
 
@@ -138,36 +144,36 @@ class _Stage:
     def above(self) -> list[str]:
         """The words over the stack."""
         last = [f"… {self.last.rpartition('.')[2]}"] if self.last else []
-        return [*broken(self.name, most=14), *last, times(self.shape)]
+        return [*break_name(self.name, most=14), *last, write_shape(self.shape)]
 
     @cached_property
     def below(self) -> list[str]:
         """The words under the stack."""
-        made = [] if self.is_input else [self.rows[0].kind, *settings(self.rows[0])]
+        made = [] if self.is_input else [self.rows[0].kind, *list_settings(self.rows[0])]
         often = [f"×{self.times}"] if self.times > 1 else []
         return made + [f"+ {kind}" for kind in self.folded] + often
 
     @cached_property
     def widths(self) -> tuple[float, float]:
         """Points that the words above and below take."""
-        return widest(self.above), widest(self.below)
+        return measure_widest(self.above), measure_widest(self.below)
 
 
-def stages_of(layers: Sequence[LayerTrace]) -> list[_Stage]:
-    if not layers:
-        raise ValueError("layers is empty: expected the records of cnnlib.trace.trace")
-    shape = _drawable("the network's input", layers[0].in_shape)
+def _find_stages(rows: Sequence[Row]) -> list[_Stage]:
+    if not rows:
+        raise ValueError("rows is empty: expected the rows of cnnlib.trace.trace")
+    shape = _check_shape("the network's input", rows[0].in_shape)
     stages = [_Stage([], shape, "input", is_input=True)]
-    for number, layer in enumerate(layers):
-        if layer.inputs != (number - 1,):
+    for number, row in enumerate(rows):
+        if row.inputs != (number - 1,):
             raise ValueError(
-                f"row {number} ({layer.name}) reads rows {list(layer.inputs)}, not just row "
+                f"row {number} ({row.name}) reads rows {list(row.inputs)}, not just row "
                 f"{number - 1}: expected a chain"
             )
-        if is_place_by_place(layer):
-            stages[-1].rows.append(layer)
+        if is_place_by_place(row):
+            stages[-1].rows.append(row)
         else:
-            stages.append(_Stage([layer], _drawable(layer.name, layer.out_shape), layer.name))
+            stages.append(_Stage([row], _check_shape(row.name, row.out_shape), row.name))
     names = group_names([[row.name for row in stage.rows] for stage in stages[1:]])
     for stage, name in zip(stages[1:], names, strict=True):
         stage.name = name
@@ -181,7 +187,7 @@ def stages_of(layers: Sequence[LayerTrace]) -> list[_Stage]:
     return alike
 
 
-def _drawable(name: str, shape: tuple[int, ...]) -> tuple[int, ...]:
+def _check_shape(name: str, shape: tuple[int, ...]) -> tuple[int, ...]:
     if len(shape) not in (2, 4):
         raise ValueError(f"{name} has shape {shape}: expected (N, C, H, W) or (N, C)")
     return shape[1:]
@@ -214,7 +220,7 @@ class _Scales:
         self.depths = _Scale([stage.channels for stage in maps], 0.5 * side)
         self.bars = _Scale([stage.channels for stage in stages if stage.is_vector], side)
 
-    def stack(self, stage: _Stage) -> tuple[float, float, float]:
+    def measure(self, stage: _Stage) -> tuple[float, float, float]:
         """Height, width and depth of a stage's picture; a single map has no depth."""
         if stage.is_vector:
             return self.bars(stage.channels), BAR, 0
@@ -257,7 +263,7 @@ class _Box:
     line: _Line
     zorder: float
 
-    def part(self, rows: range, columns: range) -> tuple[float, float, float, float]:
+    def find_part(self, rows: range, columns: range) -> tuple[float, float, float, float]:
         """x, y, width and height of a window of the map; all of it for a vector."""
         height, width = self.stage.size
         unit_x, unit_y = self.width / width, self.height / height
@@ -269,30 +275,30 @@ class _Box:
         )
 
 
-def _fitted(stages: list[_Stage], width: float, height: float, sides: list[float]) -> _Plan:
+def _fit_plan(stages: list[_Stage], width: float, height: float, sides: list[float]) -> _Plan:
     """The plan with the fewest lines, one level of words before two, the largest side that fits."""
     for side in sides:
         scales = _Scales(stages, side)
-        plans = [plan for levels in (1, 2) if (plan := _planned(stages, scales, width, levels))]
+        plans = [plan for levels in (1, 2) if (plan := _make_plan(stages, scales, width, levels))]
         plans = [plan for plan in plans if plan.height <= height]
         if plans:
             return min(plans, key=lambda plan: (len(plan.lines), plan.levels))
-    enough = _fitted(stages, max(width, PAGE), math.inf, [30])
+    enough = _fit_plan(stages, max(width, PAGE), math.inf, [30])
     raise ValueError(
         f"axes of {width / 72:.1f} × {height / 72:.1f} inches: too small for {len(stages)} stages "
         f"and their words; {enough.width / 72:.1f} × {enough.height / 72:.1f} are enough"
     )
 
 
-def _planned(stages: list[_Stage], scales: _Scales, width: float, levels: int) -> _Plan | None:
+def _make_plan(stages: list[_Stage], scales: _Scales, width: float, levels: int) -> _Plan | None:
     """Stages set in as few lines as ``width`` allows, of about equal length; None if none fits."""
-    fewest = _lines(stages, scales, width - 2 * MARGIN, levels)
+    fewest = _break_in_lines(stages, scales, width - 2 * MARGIN, levels)
     if fewest is None:
         return None
     narrow = min(line.width for line in fewest)
     best = fewest
     for limit in np.linspace(narrow, width - 2 * MARGIN, 24):
-        lines = _lines(stages, scales, limit, levels)
+        lines = _break_in_lines(stages, scales, limit, levels)
         if lines is not None and len(lines) == len(fewest):
             best = lines
             break
@@ -301,16 +307,18 @@ def _planned(stages: list[_Stage], scales: _Scales, width: float, levels: int) -
     return _Plan(best, scales, levels, widest, height + 4)
 
 
-def _lines(stages: list[_Stage], scales: _Scales, width: float, levels: int) -> list[_Line] | None:
+def _break_in_lines(
+    stages: list[_Stage], scales: _Scales, width: float, levels: int
+) -> list[_Line] | None:
     lines = []
     rest = list(stages)
     while rest:
         count = 1
-        line = _line(rest[:1], scales, levels)
+        line = _set_line(rest[:1], scales, levels)
         if line.width > width:
             return None
         while count < len(rest):
-            longer = _line(rest[: count + 1], scales, levels)
+            longer = _set_line(rest[: count + 1], scales, levels)
             if longer.width > width:
                 break
             line, count = longer, count + 1
@@ -319,10 +327,10 @@ def _lines(stages: list[_Stage], scales: _Scales, width: float, levels: int) -> 
     return lines
 
 
-def _line(stages: list[_Stage], scales: _Scales, levels: int) -> _Line:
+def _set_line(stages: list[_Stage], scales: _Scales, levels: int) -> _Line:
     """Stages side by side, as close as their stacks and words allow."""
-    sizes = [scales.stack(stage) for stage in stages]
-    stacks = [width + depth * SLANT[0] for _, width, depth in sizes]
+    sizes = [scales.measure(stage) for stage in stages]
+    stacks = [width + depth * SLANT_X for _, width, depth in sizes]
     above, below = zip(*(stage.widths for stage in stages), strict=True)
     halves = [max(trio) / 2 for trio in zip(stacks, above, below, strict=True)]
     middles = [halves[0]]
@@ -337,7 +345,7 @@ def _line(stages: list[_Stage], scales: _Scales, levels: int) -> _Line:
             middle = max(middle, middles[-2] + (below[i - 2] + below[i]) / 2 + GAP / 2)
         middles.append(max(middle, halves[i]))
     width = max(middle + half for middle, half in zip(middles, halves, strict=True))
-    stack = max(height + depth * SLANT[1] for height, _, depth in sizes)
+    stack = max(height + depth * SLANT_Y for height, _, depth in sizes)
     words = max(len(stage.above) for stage in stages)
     words_below = sum(
         max((len(stage.below) for stage in stages[level::levels]), default=0)
@@ -373,22 +381,22 @@ def _draw_line(ax: Axes, line: _Line, top: float, plan: _Plan) -> list[_Box]:
 
 def _draw_stack(ax: Axes, stage: _Stage, x: float, y: float, line: _Line, plan: _Plan) -> _Box:
     """Draw a stage's sheets around (x, y), the last of them in front, at the lower left."""
-    height, width, depth = plan.scales.stack(stage)
-    edge, face = INPUT if stage.is_input else HIDDEN
+    height, width, depth = plan.scales.measure(stage)
+    inks = INPUT if stage.is_input else HIDDEN
     if stage is plan.lines[-1].stages[-1]:
-        edge, face = OUTPUT
-    back = depth * SLANT[0], depth * SLANT[1]
-    x, y = x - (width + back[0]) / 2, y - (height + back[1]) / 2
+        inks = OUTPUT
+    back_x, back_y = depth * SLANT_X, depth * SLANT_Y
+    x, y = x - (width + back_x) / 2, y - (height + back_y) / 2
     count = 1 if depth == 0 else max(2, min(stage.channels, 1 + int(depth / 2.2)))
     for sheet in reversed(range(count)):
         part = sheet / max(1, count - 1)
         ax.add_patch(
             Rectangle(
-                (x + part * back[0], y + part * back[1]),
+                (x + part * back_x, y + part * back_y),
                 width,
                 height,
-                facecolor=face,
-                edgecolor=edge,
+                facecolor=inks.face,
+                edgecolor=inks.edge,
                 linewidth=0.7,
                 zorder=2 - part,
                 label=f"_sheet of {stage.name}",
@@ -403,8 +411,8 @@ def _draw_window(ax: Axes, source: _Box, target: _Box, low: bool, plan: _Plan) -
     Neighbouring windows lie at opposite corners (``low``), so that a sheet's own unit and the
     next layer's window do not cover each other.
     """
-    row = target.stage.rows[0]
-    if not row.windows:  # a summary's row stands for several windows
+    windows = list_windows(target.stage.rows[0])
+    if not windows:  # a summary of several rows
         spans = [range(size) for size in source.stage.size]
         unit = [range(size) for size in target.stage.size]
         marked = False
@@ -412,19 +420,21 @@ def _draw_window(ax: Axes, source: _Box, target: _Box, low: bool, plan: _Plan) -
         place = [int((0.72 if low else 0.22) * size) for size in target.stage.size]
         unit = [range(index, index + 1) for index in place]
         spans = [
-            _read(window, size, index)
-            for window, size, index in zip(row.windows, source.stage.size, place, strict=True)
+            _find_span(reading, size, units, index)
+            for reading, size, units, index in zip(
+                windows, source.stage.size, target.stage.size, place, strict=True
+            )
         ]
         marked = not source.stage.is_vector
-    x, y, width, height = source.part(*spans)
-    unit_x, unit_y, unit_width, unit_height = target.part(*unit)
+    x, y, width, height = source.find_part(*spans)
+    unit_x, unit_y, unit_width, unit_height = target.find_part(*unit)
     if marked:
         ax.add_patch(
             Rectangle(
                 (x, y),
                 width,
                 height,
-                facecolor=(*rgb(KERNEL), 0.25),
+                facecolor=(*to_rgb(KERNEL), 0.25),
                 edgecolor=KERNEL,
                 linewidth=1.2,
                 zorder=4,
@@ -434,12 +444,12 @@ def _draw_window(ax: Axes, source: _Box, target: _Box, low: bool, plan: _Plan) -
     if target.stage.is_vector or not marked:
         ends = [(unit_x, unit_y), (unit_x, unit_y + unit_height)]
     else:
-        middle = unit_x + unit_width / 2, unit_y + unit_height / 2
-        ends = [middle, middle]
+        middle_x, middle_y = unit_x + unit_width / 2, unit_y + unit_height / 2
+        ends = [(middle_x, middle_y)] * 2
         size = max(unit_width, unit_height, 2.5)
         ax.add_patch(
             Rectangle(
-                (middle[0] - size / 2, middle[1] - size / 2),
+                (middle_x - size / 2, middle_y - size / 2),
                 size,
                 size,
                 facecolor=KERNEL,
@@ -449,20 +459,15 @@ def _draw_window(ax: Axes, source: _Box, target: _Box, low: bool, plan: _Plan) -
             )
         )
     starts = [(x + width, y), (x + width, y + height)]
-    for start, end in zip(starts, ends, strict=True):
-        pieces = [(start, end)]
+    for (x0, y0), (x1, y1) in zip(starts, ends, strict=True):
+        pieces = [((x0, x1), (y0, y1))]
         if source.line is not target.line:  # over the end of the line
-            pieces = [(start, (plan.width - 2, start[1])), ((2, end[1]), end)]
-        for (x0, y0), (x1, y1) in pieces:
-            ax.add_line(Line2D([x0, x1], [y0, y1], color=KERNEL, linewidth=0.8, zorder=4.5))
+            pieces = [((x0, plan.width - 2), (y0, y0)), ((2, x1), (y1, y1))]
+        for xs, ys in pieces:
+            ax.add_line(Line2D(xs, ys, color=KERNEL, linewidth=0.8, zorder=4.5))
 
 
-def _read(window, size: int, index: int) -> range:
+def _find_span(reading: Reading, size: int, units: int, index: int) -> range:
     """From the first to the last of the real positions that unit ``index`` reads."""
-    if window is None or (size == 1 and window == Window(1)):
-        return range(size)
-    reads = (
-        input_indices(window, size, index) if isinstance(window, Window) else window.reads[index]
-    )
-    inside = [position for position in reads if 0 <= position < size]
+    inside = list(reads(reading, size, units, index))
     return range(min(inside), max(inside) + 1) if inside else range(0)

@@ -6,7 +6,9 @@
 page. Nothing here needs more than the standard library.
 """
 
-from cnnlib.layout.place import Arrangement, Card, Frame, Line, arrange
-from cnnlib.layout.structure import structure_of
+from cnnlib.layout.place import arrange
+from cnnlib.layout.plan import Arrangement, Card, Frame, Line, Point
+from cnnlib.layout.structure import find_structure
+from cnnlib.layout.words import WORDS
 
-__all__ = ["Arrangement", "Card", "Frame", "Line", "arrange", "structure_of"]
+__all__ = ["WORDS", "Arrangement", "Card", "Frame", "Line", "Point", "arrange", "find_structure"]

@@ -1,7 +1,8 @@
 """A trace as a tree: sequences, branches side by side, blocks, and what is repeated.
 
-:func:`structure_of` finds the tree. Its leaves are nodes, each a row with those rows folded in that
-only work place by place on its numbers (normalisation, activation). An ``Identity`` is no node.
+:func:`find_structure` finds the tree. Its leaves are nodes, each a row with those rows folded in
+that only work place by place on its numbers (normalisation, activation). An ``Identity`` is no
+node.
 
 How are branches found? Take nodes in the order of the run. One that no edge jumps over lies on
 every path: it is a station. Between two stations, parts that no edge joins are branches; an edge
@@ -12,18 +13,24 @@ order.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
-from cnnlib.layout.words import group_names, is_place_by_place
-
-if TYPE_CHECKING:
-    from cnnlib.trace import LayerTrace
+from cnnlib.layout.words import group_names, is_place_by_place, list_windows
+from cnnlib.rows import Row
 
 CONTAINERS = ("Sequential", "ModuleList", "ModuleDict")
 INPUT = -1  # the node that stands for the network's input
 
-#: Modules around a row, outermost first, containers left out: (dotted name, class).
-Path = tuple[tuple[str, str], ...]
+
+class Owner(NamedTuple):
+    """A module around a row: its dotted name and its class."""
+
+    name: str
+    kind: str
+
+
+#: The modules around a row, outermost first, containers left out.
+Path = tuple[Owner, ...]
 
 
 @dataclass(eq=False)
@@ -84,23 +91,23 @@ class Repeat:
 class Structure:
     """The tree, its nodes by number, and the rows that they stand for."""
 
-    layers: Sequence["LayerTrace"]
+    rows: Sequence[Row]
     nodes: dict[int, Node]
     root: Chain
 
 
-def structure_of(layers: Sequence["LayerTrace"]) -> Structure:
+def find_structure(rows: Sequence[Row]) -> Structure:
     """The tree of a trace, or of a summary. Raises ``ValueError`` for no rows."""
-    if not layers:
-        raise ValueError("layers is empty: expected the records of cnnlib.trace.trace")
-    nodes = _nodes(layers)
-    root = _sequence(list(nodes), nodes)
-    root = _in_blocks(root, nodes, depth=0)
-    _collapse(root, Structure(layers, nodes, root))
-    return Structure(layers, nodes, root)
+    if not rows:
+        raise ValueError("rows is empty: expected the rows of cnnlib.trace.trace")
+    nodes = _find_nodes(rows)
+    root = _put_in_blocks(_take_apart(list(nodes), nodes), nodes, depth=0)
+    structure = Structure(rows, nodes, root)
+    _collapse(root, structure)
+    return structure
 
 
-def nodes_in(part) -> Iterator[int]:
+def list_nodes(part) -> Iterator[int]:
     """The numbers of the nodes in a part of the tree; of a repeat, those of its first."""
     match part:
         case int():
@@ -109,35 +116,35 @@ def nodes_in(part) -> Iterator[int]:
             yield from part.nodes
         case Branches():
             for way in part.ways:
-                yield from nodes_in(way)
+                yield from list_nodes(way)
         case Block():
-            yield from nodes_in(part.inside)
+            yield from list_nodes(part.inside)
         case Chain() | Repeat():
             for inner in part.parts:
-                yield from nodes_in(inner)
+                yield from list_nodes(inner)
 
 
 # Nodes ------------------------------------------------------------------------------------------
 
 
-def _nodes(layers: Sequence["LayerTrace"]) -> dict[int, Node]:
+def _find_nodes(rows: Sequence[Row]) -> dict[int, Node]:
     """Node number (that of its first row) to node, in order; the input first."""
-    readers: dict[int, int] = {}  # of a row's numbers, whether it or its identity is read
+    readers: dict[int, int] = {}  # how many read a row, or an identity of it
     origin = {INPUT: INPUT}
-    for number, layer in enumerate(layers):
-        is_identity = layer.kind == "Identity"
-        origin[number] = origin[layer.inputs[0]] if is_identity else number
-        for source in () if is_identity else {origin[source] for source in layer.inputs}:
+    for number, row in enumerate(rows):
+        is_identity = row.kind == "Identity"
+        origin[number] = origin[row.inputs[0]] if is_identity else number
+        for source in () if is_identity else {origin[source] for source in row.inputs}:
             readers[source] = readers.get(source, 0) + 1
     home: dict[int, int] = {INPUT: INPUT}
     nodes = {INPUT: Node(())}
-    for number, layer in enumerate(layers):
-        source = origin[layer.inputs[0]]
-        path = _path(layer)
-        if layer.kind == "Identity":
+    for number, row in enumerate(rows):
+        source = origin[row.inputs[0]]
+        path = _find_path(row)
+        if row.kind == "Identity":
             home[number] = home[source]
         elif (
-            is_place_by_place(layer)
+            is_place_by_place(row)
             and source != INPUT
             and readers[source] == 1
             and nodes[home[source]].rows[-1] == source
@@ -146,28 +153,28 @@ def _nodes(layers: Sequence["LayerTrace"]) -> dict[int, Node]:
             home[number] = home[source]
             node = nodes[home[number]]
             node.rows += (number,)
-            node.path = _common(node.path, path)
+            node.path = _find_common(node.path, path)
         else:
             home[number] = number
-            reads = tuple(dict.fromkeys(home[source] for source in layer.inputs))
+            reads = tuple(dict.fromkeys(home[source] for source in row.inputs))
             nodes[number] = Node((number,), reads, path=path)
     own = [node for node in nodes.values() if node.rows]
-    names = group_names([[layers[row].name for row in node.rows] for node in own])
+    names = group_names([[rows[number].name for number in node.rows] for node in own])
     for node, name in zip(own, names, strict=True):
         node.name = name
     return nodes
 
 
-def _path(layer: "LayerTrace") -> Path:
-    parts = layer.name.split(".")
+def _find_path(row: Row) -> Path:
+    parts = row.name.split(".")
     return tuple(
-        (".".join(parts[: level + 1]), kind)
-        for level, kind in enumerate(layer.parents)
+        Owner(".".join(parts[: level + 1]), kind)
+        for level, kind in enumerate(row.parents)
         if kind not in CONTAINERS
     )
 
 
-def _common(one: Path, other: Path) -> Path:
+def _find_common(one: Path, other: Path) -> Path:
     shared = []
     for a, b in zip(one, other, strict=False):
         if a != b:
@@ -179,7 +186,7 @@ def _common(one: Path, other: Path) -> Path:
 # Branches ---------------------------------------------------------------------------------------
 
 
-def _sequence(region: list[int], nodes: dict[int, Node]) -> Chain:
+def _take_apart(region: list[int], nodes: dict[int, Node]) -> Chain:
     """A region that begins below one point and ends above one, taken apart at its stations."""
     place = {number: position for position, number in enumerate(region)}
     furthest = [-1] * (len(region) + 1)  # by source's position + 1: the last reader's position
@@ -190,7 +197,7 @@ def _sequence(region: list[int], nodes: dict[int, Node]) -> Chain:
             furthest[start + 1] = max(furthest[start + 1], place[number])
             if start >= 0:
                 inner_readers[source] += 1
-    outside = _read_from_outside(region, nodes)
+    outside = _find_read_from_outside(region, nodes)
     for number in region:
         if number in outside or not inner_readers[number]:
             furthest[place[number] + 1] = len(region)
@@ -213,14 +220,14 @@ def _sequence(region: list[int], nodes: dict[int, Node]) -> Chain:
         above = region[begin - 1] if begin else None
         below = region[station] if station < len(region) else None
         if between:
-            parts.append(_branches(between, skipped(above, below), nodes))
+            parts.append(_part_between(between, skipped(above, below), nodes))
         if below is not None:
             parts.append(below)
         begin = station + 1
     return Chain(parts)
 
 
-def _read_from_outside(region: list[int], nodes: dict[int, Node]) -> set[int]:
+def _find_read_from_outside(region: list[int], nodes: dict[int, Node]) -> set[int]:
     inside = set(region)
     return {
         source
@@ -231,16 +238,16 @@ def _read_from_outside(region: list[int], nodes: dict[int, Node]) -> set[int]:
     }
 
 
-def _branches(between: list[int], skip: bool, nodes: dict[int, Node]) -> Branches | Tangle:
+def _part_between(between: list[int], skip: bool, nodes: dict[int, Node]) -> Branches | Tangle:
     """What lies between two stations."""
-    components = _components(between, nodes)
+    components = _find_components(between, nodes)
     if len(components) == 1 and not skip:
         return Tangle(between)
-    ways: list = [_sequence(component, nodes) for component in components]
+    ways: list = [_take_apart(component, nodes) for component in components]
     return Branches([*ways, Skip()] if skip else ways)
 
 
-def _components(region: list[int], nodes: dict[int, Node]) -> list[list[int]]:
+def _find_components(region: list[int], nodes: dict[int, Node]) -> list[list[int]]:
     """The parts of a region that no edge joins, by their first nodes."""
     leader = {number: number for number in region}
 
@@ -263,42 +270,50 @@ def _components(region: list[int], nodes: dict[int, Node]) -> list[list[int]]:
 # Blocks -----------------------------------------------------------------------------------------
 
 
-def _in_blocks(sequence: Chain, nodes: dict[int, Node], depth: int) -> Chain:
+def _put_in_blocks(sequence: Chain, nodes: dict[int, Node], depth: int) -> Chain:
     """The same with runs of parts that belong to one module put into a block, at every depth."""
-    groups: list[tuple[tuple[str, str] | None, list]] = []
+    groups: list[tuple[Owner | None, list]] = []
+    last = None
     for part in sequence.parts:
-        owner = _owner(part, nodes, depth)
-        if groups and owner is not None and groups[-1][0] == owner:
-            groups[-1][1].append(part)
-        else:
-            groups.append((owner, [part]))
+        owner = _find_owner(part, nodes, depth)
+        if owner is None or owner != last:
+            groups.append((owner, members := []))
+        members.append(part)
+        last = owner
     parts: list = []
     for owner, members in groups:
-        steps = [number for part in members for number in nodes_in(part)]
+        steps = [number for part in members for number in list_nodes(part)]
         if owner is None or len(steps) == 1:
             for part in members:
                 if isinstance(part, Branches):
                     part.ways = [
-                        way if isinstance(way, Skip) else _in_blocks(way, nodes, depth)
+                        way if isinstance(way, Skip) else _put_in_blocks(way, nodes, depth)
                         for way in part.ways
                     ]
                 parts.append(part)
         else:
-            inside = _in_blocks(Chain(members), nodes, depth + 1)
+            inside = _put_in_blocks(Chain(members), nodes, depth + 1)
             parts.append(Block(*owner, inside))
     return Chain(parts)
 
 
-def _owner(part, nodes: dict[int, Node], depth: int) -> tuple[str, str] | None:
+def _find_owner(part, nodes: dict[int, Node], depth: int) -> Owner | None:
     """The module at ``depth`` that all of a part belongs to, if there is one."""
-    paths = [nodes[number].path for number in nodes_in(part)]
+    paths = [nodes[number].path for number in list_nodes(part)]
     shared = paths[0]
     for path in paths[1:]:
-        shared = _common(shared, path)
+        shared = _find_common(shared, path)
     return shared[depth] if len(shared) > depth else None
 
 
 # Repeats ----------------------------------------------------------------------------------------
+
+
+class Sign(NamedTuple):
+    """What a part is, names left out, and its numbers: channels and parameters."""
+
+    what: tuple
+    numbers: tuple[int, ...]
 
 
 def _collapse(part, structure: Structure) -> None:
@@ -312,20 +327,20 @@ def _collapse(part, structure: Structure) -> None:
         case Chain():
             for inner in part.parts:
                 _collapse(inner, structure)
-            part.parts = _with_repeats(part.parts, structure)
+            part.parts = _collapse_repeats(part.parts, structure)
 
 
 LONGEST_PERIOD = 8  # parts that a repeated group may have
 
 
-def _with_repeats(parts: list, structure: Structure) -> list:
+def _collapse_repeats(parts: list, structure: Structure) -> list:
     signs = [_sign(part, structure) for part in parts]
     found: list = []
     start = 0
     while start < len(parts):
         best = (0, 1, 1)  # parts covered, period, times
         for period in range(1, min(LONGEST_PERIOD, (len(parts) - start) // 2) + 1):
-            times = _times_over(signs[start:], period)
+            times = _count_times(signs[start:], period)
             enough = times >= 2 and not any(part == INPUT for part in parts[start : start + period])
             if enough and times * period > best[0]:
                 best = (times * period, period, times)
@@ -340,7 +355,7 @@ def _with_repeats(parts: list, structure: Structure) -> list:
     return found
 
 
-def _times_over(signs: list, period: int) -> int:
+def _count_times(signs: list[Sign], period: int) -> int:
     """How often the first ``period`` parts stand there, one after the other.
 
     Equal parts; a single plain layer and blocks whose numbers grow by one and the same step only
@@ -350,32 +365,37 @@ def _times_over(signs: list, period: int) -> int:
     while (times + 1) * period <= len(signs):
         before = signs[(times - 1) * period : times * period]
         after = signs[times * period : (times + 1) * period]
-        if [sign[0] for sign in before] != [sign[0] for sign in after]:
+        if [sign.what for sign in before] != [sign.what for sign in after]:
             break
         grown = [
             b - a
             for one, other in zip(before, after, strict=True)
-            for a, b in zip(one[1], other[1], strict=True)
+            for a, b in zip(one.numbers, other.numbers, strict=True)
         ]
         if step is None:
             step = grown
         if grown != step:
             break
         times += 1
-    if step is not None and any(step) and (period > 1 or signs[0][0][0] != "block"):
+    if step is not None and any(step) and (period > 1 or signs[0].what[0] != "block"):
         return 1
-    plain = period == 1 and signs[0][0][0] != "block"
+    plain = period == 1 and signs[0].what[0] != "block"
     fewest = 3 if plain or any(step or ()) else 2
     return times if times >= fewest else 1
 
 
-def _sign(part, structure: Structure) -> tuple[tuple, tuple[int, ...]]:
-    """What a part is, names left out, and its numbers: channels and parameters."""
+def _sign(part, structure: Structure) -> Sign:
     match part:
         case int():
-            rows = [structure.layers[row] for row in structure.nodes[part].rows]
+            rows = [structure.rows[number] for number in structure.nodes[part].rows]
             kinds = tuple(
-                (row.kind, row.windows, row.in_shape[2:], row.out_shape[2:], len(row.out_shape))
+                (
+                    row.kind,
+                    list_windows(row),
+                    row.in_shape[2:],
+                    row.out_shape[2:],
+                    len(row.out_shape),
+                )
                 for row in rows
             )
             numbers = tuple(
@@ -383,23 +403,26 @@ def _sign(part, structure: Structure) -> tuple[tuple, tuple[int, ...]]:
                 for row in rows
                 for number in (row.in_shape[1], row.out_shape[1], row.parameters)
             )
-            return ("node", kinds), numbers
+            return Sign(("node", kinds), numbers)
         case Skip():
-            return ("skip",), ()
+            return Sign(("skip",), ())
         case Tangle():
             place = {number: str(position) for position, number in enumerate(part.nodes)}
             reads = [place.get(n, "-") for node in part.nodes for n in structure.nodes[node].reads]
-            return _joined("tangle", [*reads, *part.nodes], structure)
+            return _sign_all("tangle", [*reads, *part.nodes], structure)
         case Branches():
-            return _joined("branches", part.ways, structure)
+            return _sign_all("branches", part.ways, structure)
         case Block():
-            return _joined("block", [part.kind, *part.inside.parts], structure)
+            return _sign_all("block", [part.kind, *part.inside.parts], structure)
         case Repeat():
-            return _joined("repeat", [f"{part.times}", *part.parts], structure)
+            return _sign_all("repeat", [f"{part.times}", *part.parts], structure)
         case Chain():
-            return _joined("sequence", part.parts, structure)
+            return _sign_all("sequence", part.parts, structure)
 
 
-def _joined(word: str, parts: list, structure: Structure) -> tuple[tuple, tuple[int, ...]]:
-    signs = [((part,), ()) if isinstance(part, str) else _sign(part, structure) for part in parts]
-    return (word, *(sign[0] for sign in signs)), tuple(n for sign in signs for n in sign[1])
+def _sign_all(word: str, parts: list, structure: Structure) -> Sign:
+    signs = [
+        Sign((part,), ()) if isinstance(part, str) else _sign(part, structure) for part in parts
+    ]
+    numbers = tuple(number for sign in signs for number in sign.numbers)
+    return Sign((word, *(sign.what for sign in signs)), numbers)

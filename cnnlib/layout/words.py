@@ -2,14 +2,16 @@
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from cnnlib.geometry import Window
+from cnnlib.rows import ALL_POSITIONS, IDENTITY, LayerTrace, Positions, Reading, Row
 
-if TYPE_CHECKING:  # records come from above: their shape is known here, torch is not
-    from cnnlib.trace import LayerTrace
-
-SHORT = {
+#: What stands on a card beside names and numbers: kinds in short, and three words more. Another
+#: language passes a table of its own to :func:`cnnlib.layout.arrange`, with the same keys.
+WORDS = {
+    "input": "input",
+    "field": "field",
+    "dilation": "dilation",
     "BatchNorm2d": "BN",
     "LocalResponseNorm": "LRN",
     "cat": "concat",
@@ -22,14 +24,20 @@ SHORT = {
 }
 
 
-def is_place_by_place(layer: "LayerTrace") -> bool:
+def list_windows(row: Row) -> tuple[Reading, ...]:
+    """How the row's units read, one reading an axis; of a summary nothing is known, so ()."""
+    return row.windows if isinstance(row, LayerTrace) else ()
+
+
+def is_place_by_place(row: Row) -> bool:
     """Whether the row keeps every number's place and multiplies by no weights: it can be folded."""
     return (
-        layer.macs == 0
-        and len(layer.inputs) == 1
-        and bool(layer.windows)
-        and math.prod(layer.in_shape) == math.prod(layer.out_shape)
-        and all(window in (None, Window(1)) for window in layer.windows)
+        row.macs == 0
+        and len(row.inputs) == 1
+        and isinstance(row, LayerTrace)
+        and bool(row.windows)
+        and math.prod(row.in_shape) == math.prod(row.out_shape)
+        and all(reading in (ALL_POSITIONS, IDENTITY) for reading in row.windows)
     )
 
 
@@ -59,38 +67,40 @@ def _prefixes(name: str) -> list[str]:
     return [".".join(parts[: end + 1]) for end in range(len(parts))]
 
 
-def settings(layer: "LayerTrace") -> list[str]:
+def list_settings(row: Row) -> list[str]:
     """The row's windows in words: kernel, then what is not usual."""
-    windows = [
-        reading if isinstance(reading, Window) else reading.chain[-1]
-        for reading in layer.windows
-        if isinstance(reading, Window) or (reading and reading.chain)
-    ]
-    if len(windows) != 2 or (windows == [Window(1)] * 2 and "Conv" not in layer.kind):
+    windows = []
+    for reading in list_windows(row):
+        match reading:
+            case Window():
+                windows.append(reading)
+            case Positions(chain=[*_, last]):
+                windows.append(last)
+    if len(windows) != 2 or (windows == [IDENTITY] * 2 and "Conv" not in row.kind):
         return []
-    words = [pair([window.kernel_size for window in windows], always=True)]
+    words = [write_pair([window.kernel_size for window in windows], always=True)]
     for name in ("stride", "dilation"):
         values = [getattr(window, name) for window in windows]
         if values != [1, 1]:
-            words.append(f"{name} {pair(values)}")
+            words.append(f"{name} {write_pair(values)}")
     paddings = [
         window.before if window.before == window.after else f"{window.before}+{window.after}"
         for window in windows
     ]
-    return words + ([f"padding {pair(paddings)}"] if paddings != [0, 0] else [])
+    return words + ([f"padding {write_pair(paddings)}"] if paddings != [0, 0] else [])
 
 
-def pair(values: Sequence, always: bool = False) -> str:
+def write_pair(values: Sequence, always: bool = False) -> str:
     return f"{values[0]}" if values[0] == values[1] and not always else f"{values[0]}×{values[1]}"
 
 
-def times(sizes: Sequence[int]) -> str:
+def write_shape(sizes: Sequence[int]) -> str:
     """``6 × 28 × 28``; ``84`` for (84,) and for (84, 1, 1)."""
     shown = sizes[:1] if all(size == 1 for size in sizes[1:]) else sizes
     return " × ".join(map(str, shown))
 
 
-def count(number: int) -> str:
+def write_count(number: int) -> str:
     """A number in at most four figures: ``864``, ``1.25 K``, ``25.6 M``, ``4.09 G``."""
     for size, letter in ((10**9, " G"), (10**6, " M"), (10**3, " K")):
         if number >= size:
@@ -102,18 +112,13 @@ def count(number: int) -> str:
     return str(number)
 
 
-def short(kind: str) -> str:
-    """A kind as a card has room for it."""
-    return SHORT.get(kind, kind)
-
-
-def field_words(layer: "LayerTrace") -> str:
+def write_field(row: Row) -> str:
     """The receptive field's size, ``31`` or ``7×31``."""
-    sizes = [int(field.size) for field in layer.field]
-    return pair(sizes) if len(sizes) == 2 else " × ".join(map(str, sizes))
+    sizes = [int(field.size) for field in row.field]
+    return write_pair(sizes) if len(sizes) == 2 else " × ".join(map(str, sizes))
 
 
-def broken(name: str, most: int = 18) -> list[str]:
+def break_name(name: str, most: int = 18) -> list[str]:
     """A dotted name in lines of about ``most`` letters."""
     lines = [""]
     for part in name.replace(".", ".\n").split("\n"):

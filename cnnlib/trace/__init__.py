@@ -1,7 +1,7 @@
 """Run a module once, without data, and say what every layer does: shapes, costs, fields.
 
-    layers = trace(LeNet5(), (1, 1, 32, 32))  # a list of LayerTrace, in the order of the run
-    print(as_table(layers))
+    rows = trace(LeNet5(), (1, 1, 32, 32))  # a list of LayerTrace, in the order of the run
+    print(as_table(rows))
 
 The run happens on torch's meta device, where tensors have a shape and no content. So a network of
 any size is traced in well under a second and in no memory, and nothing in it is changed. It runs in
@@ -48,17 +48,27 @@ What does a unit see? Per axis, in positions of the network's input:
   and layers that the run itself makes, for trace cannot see the one nor count the other.
 """
 
+from cnnlib.rows import (
+    ALL_POSITIONS,
+    LayerTrace,
+    Positions,
+    Summary,
+    as_table,
+    reaches,
+    seen_by,
+    summarise,
+)
 from cnnlib.trace.evaluation import evaluating
 from cnnlib.trace.plain import plain_module
-from cnnlib.trace.reading import Positions
-from cnnlib.trace.rows import LayerTrace, as_table, reaches, seen_by, summarise
 from cnnlib.trace.run import trace
 from cnnlib.trace.source import Source, source_lines
 
 __all__ = [
+    "ALL_POSITIONS",
     "LayerTrace",
     "Positions",
     "Source",
+    "Summary",
     "as_table",
     "evaluating",
     "plain_module",

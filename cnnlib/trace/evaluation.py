@@ -1,4 +1,7 @@
-"""A network in evaluation for a while, and afterwards exactly as it was."""
+"""A network in evaluation for a while, and afterwards as it was.
+
+Parameters are not copied: what ``forward`` writes into their own memory meanwhile stays.
+"""
 
 import operator
 import sys

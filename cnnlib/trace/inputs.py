@@ -10,7 +10,7 @@ from cnnlib.geometry import whole_number
 from cnnlib.trace.call import Refusal
 
 
-def checked_shape(input_shape: Any) -> tuple[int, ...]:
+def check_shape(input_shape: Any) -> tuple[int, ...]:
     """``input_shape`` as whole numbers, two or more; ``Refusal`` says what was expected."""
     given = f"{type(input_shape).__name__} of shape {tuple(getattr(input_shape, 'shape', ()))}"
     if getattr(input_shape, "ndim", 1) != 1:
@@ -32,7 +32,7 @@ def checked_shape(input_shape: Any) -> tuple[int, ...]:
     return shape
 
 
-def bound(module: nn.Module, tensor: Tensor) -> tuple[tuple, dict[str, Any]]:
+def bind_input(module: nn.Module, tensor: Tensor) -> tuple[tuple, dict[str, Any]]:
     """Arguments that give ``tensor`` to ``module`` as its one input, by position or by name.
 
     Everything else that ``forward`` takes must have a default. Raises ``Refusal`` that names the

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 
-def shape_only(func: Callable, args: tuple, kwargs: dict[str, Any]) -> Tensor | None:
+def find_shape(func: Callable, args: tuple, kwargs: dict[str, Any]) -> Tensor | None:
     """What a call gives, if it is one of the plain ones; None if torch has to say."""
     known = _RULES.get(func)
     return known(*args, **kwargs) if known else None
@@ -26,7 +26,7 @@ def empty_like(tensor: Tensor) -> Tensor:
     return torch.empty_like(tensor, device="meta")
 
 
-def _alike(*tensors: Any) -> bool:
+def _are_alike(*tensors: Any) -> bool:
     """Whether these are tensors without content, all of the same floating type."""
     return all(
         isinstance(t, Tensor)
@@ -41,7 +41,7 @@ def _alike(*tensors: Any) -> bool:
 
 
 def _relu(input: Any, inplace: Any = False, **more: Any) -> Tensor | None:
-    return empty_like(input) if _alike(input) and inplace is False and not more else None
+    return empty_like(input) if _are_alike(input) and inplace is False and not more else None
 
 
 def _batch_norm(
@@ -55,20 +55,20 @@ def _batch_norm(
     **__: Any,
 ) -> Tensor | None:
     state = [running_mean, running_var, *(t for t in (weight, bias) if t is not None)]
-    if training is not False or not _alike(input, *state) or input.dim() < 2:
+    if training is not False or not _are_alike(input, *state) or input.dim() < 2:
         return None
     return empty_like(input) if all(t.shape == input.shape[1:2] for t in state) else None
 
 
 def _add(input: Any, other: Any, *more: Any, **named: Any) -> Tensor | None:
-    if more or named or not _alike(input, other):
+    if more or named or not _are_alike(input, other):
         return None
     same = (input.shape, input.stride()) == (other.shape, other.stride())
     return empty_like(input) if same else None
 
 
 def _linear(input: Any, weight: Any, bias: Any = None) -> Tensor | None:
-    if not _alike(input, weight, *([] if bias is None else [bias])) or input.dim() < 2:
+    if not _are_alike(input, weight, *([] if bias is None else [bias])) or input.dim() < 2:
         return None
     if weight.dim() != 2 or input.shape[-1] != weight.shape[1]:
         return None
@@ -80,7 +80,7 @@ def _linear(input: Any, weight: Any, bias: Any = None) -> Tensor | None:
 def _cat(tensors: Any, dim: Any = 0, **more: Any) -> Tensor | None:
     if more or not isinstance(tensors, Sequence) or not tensors or type(dim) is not int:
         return None
-    if not _alike(*tensors) or not all(t.is_contiguous() for t in tensors):
+    if not _are_alike(*tensors) or not all(t.is_contiguous() for t in tensors):
         return None
     first = tensors[0]
     if not -first.dim() <= dim < first.dim():

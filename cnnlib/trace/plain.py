@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.utils.parametrize import type_before_parametrizations
 
 
 def plain_module(module: nn.Module, what: str) -> nn.Module:
@@ -45,6 +46,11 @@ def plain_module(module: nn.Module, what: str) -> nn.Module:
         for name in scripted_functions(part):
             raise ValueError(f"{where} calls {name}, which is scripted: give it the plain function")
     return module
+
+
+def name_kind(module: nn.Module) -> str:
+    """The name of a module's class, as it was before parametrizations changed it."""
+    return type_before_parametrizations(module).__name__
 
 
 class ScriptedCall(ValueError):

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from cnnlib.geometry import Field, Window, input_indices, output_size
-from cnnlib.trace.reading import IDENTITY, Positions, endless, window_period
+from cnnlib.geometry import Field, Window, input_indices, output_size, read_by
+from cnnlib.rows import IDENTITY, Positions
 
 
 @dataclass(frozen=True)
@@ -40,42 +40,44 @@ class Sight:
         if self.step is not None and len(self.spans) == 1:
             return Field(len(self.spans[0]), self.step, self.spans[0].start)
         size = max(map(len, self.spans))
-        return Field(size, _plain(self.pitch), _plain(self.origin - Fraction(size - 1, 2)))
+        return Field(size, _simplify(self.pitch), _simplify(self.origin - Fraction(size - 1, 2)))
 
 
-def own(size: int) -> Sight:
+def see_itself(size: int) -> Sight:
     """The input's own axis: every position sees itself."""
     return Sight(size, (range(1),), 1, Fraction(1), Fraction(0))
 
 
-def through(sight: Sight, reading: Window | Positions, units: int) -> Sight:
+def see_through(sight: Sight, reading: Window | Positions, units: int) -> Sight:
     """What ``units`` units see that read an axis of which ``sight`` is known."""
     if reading == IDENTITY:
         return sight
     if isinstance(reading, Window):
-        return _through_window(sight, reading, units)
+        return _see_through_window(sight, reading, units)
     if reading.chain:
         for window in reading.chain:
-            sight = _through_window(sight, window, output_size(sight.units, window))
+            sight = _see_through_window(sight, window, output_size(sight.units, window))
         return sight
     rate = Fraction(sight.units, units)
     spans = [_hull(map(sight.span, positions)) for positions in reading.reads]
-    return _settled(units, spans, None, *_moved(sight, enumerate(reading.reads), rate))
+    return _settle(units, spans, None, *_move_grid(sight, enumerate(reading.reads), rate))
 
 
-def _through_window(sight: Sight, window: Window, units: int) -> Sight:
-    period, step = window_period(window)
-    grid = _moved(sight, ((o, endless(window, o)) for o in range(period)), Fraction(step, period))
+def _see_through_window(sight: Sight, window: Window, units: int) -> Sight:
+    period, step = window.period
+    grid = _move_grid(
+        sight, ((o, read_by(window, o)) for o in range(period)), Fraction(step, period)
+    )
     if sight.step is None:
         read = [input_indices(window, sight.units, o) for o in range(units)]
-        return _settled(units, [_hull(map(sight.span, r)) for r in read], None, *grid)
+        return _settle(units, [_hull(map(sight.span, r)) for r in read], None, *grid)
     # The window's period, as often as it takes to come to the end of one of the sight's.
     turns = len(sight.spans) // math.gcd(len(sight.spans), step)
-    spans = [_hull(map(sight.span, endless(window, o))) for o in range(turns * period)]
-    return _settled(units, spans, sight.step * turns * step // len(sight.spans), *grid)
+    spans = [_hull(map(sight.span, read_by(window, o))) for o in range(turns * period)]
+    return _settle(units, spans, sight.step * turns * step // len(sight.spans), *grid)
 
 
-def everywhere(sight: Sight, units: int) -> Sight:
+def see_all(sight: Sight, units: int) -> Sight:
     """All of an axis, seen by each of ``units`` units that lie evenly over it."""
     whole = _hull(map(sight.span, range(sight.units)))
     pitch = sight.pitch * sight.units / units
@@ -83,7 +85,7 @@ def everywhere(sight: Sight, units: int) -> Sight:
     return Sight(units, (whole,), 0, pitch, middle - pitch * Fraction(units - 1, 2))
 
 
-def joined(sights: Sequence[Sight], units: int) -> tuple[Sight, bool]:
+def join(sights: Sequence[Sight], units: int) -> tuple[Sight, bool]:
     """The hull of what several inputs' units see, and whether their grids lie on each other.
 
     An input of one unit, where there are more, is seen by all of them and has no grid.
@@ -99,10 +101,10 @@ def joined(sights: Sequence[Sight], units: int) -> tuple[Sight, bool]:
         period = math.lcm(*(len(s.spans) for s in sights))
         step = int(rates.pop() * period)
     spans = [_hull(s.span(o) for s in sights) for o in range(period)]
-    return _settled(units, spans, step, grids[0].pitch, grids[0].origin), aligned
+    return _settle(units, spans, step, grids[0].pitch, grids[0].origin), aligned
 
 
-def _moved(
+def _move_grid(
     sight: Sight, read: Iterable[tuple[int, Sequence[int]]], rate: Fraction
 ) -> tuple[Fraction, Fraction]:
     """Pitch and origin of a grid whose units lie in the middle of what they read, on average."""
@@ -111,7 +113,7 @@ def _moved(
     return sight.pitch * rate, sight.origin + sight.pitch * offset
 
 
-def _settled(
+def _settle(
     units: int, spans: Sequence[range], step: int | None, pitch: Fraction, origin: Fraction
 ) -> Sight:
     """A sight in its shortest form: one span, if the others follow from it."""
@@ -130,5 +132,5 @@ def _hull(ranges: Iterable[range]) -> range:
     return range(min(found.start for found in ranges), max(found.stop for found in ranges))
 
 
-def _plain(number: Fraction) -> int | Fraction:
+def _simplify(number: Fraction) -> int | Fraction:
     return int(number) if number.denominator == 1 else number
