@@ -1,12 +1,10 @@
-"""Exercises that check themselves: the student's function against an oracle, case by case."""
+"""The older way: a function against an oracle that stands in the chapter, case by case."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
 
-import torch
 
-
-def check(student: Callable, *, oracle: Callable, cases: Iterable[tuple]) -> bool:
+def check_against(student: Callable, *, oracle: Callable, cases: Iterable[tuple]) -> bool:
     """Call both functions with each case and print how far they agree; True if on every case.
 
     ``cases`` are tuples of arguments. Results may be numbers, tuples or tensors; tensors agree
@@ -38,6 +36,8 @@ def check(student: Callable, *, oracle: Callable, cases: Iterable[tuple]) -> boo
 
 
 def _agree(got: Any, expected: Any) -> bool:
+    import torch
+
     if isinstance(expected, torch.Tensor):
         return (
             isinstance(got, torch.Tensor)
@@ -56,6 +56,8 @@ def _agree(got: Any, expected: Any) -> bool:
 
 
 def _short(value: Any) -> str:
+    import torch
+
     if isinstance(value, torch.Tensor) and value.numel() > 9:
         return f"a tensor of shape {tuple(value.shape)}"
     return str(value).replace("\n", "")

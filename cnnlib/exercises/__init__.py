@@ -1,0 +1,34 @@
+"""Exercises that check themselves.
+
+``check("arithmetic.output_size", output_size)`` runs a student's function on the exercise's cases,
+in a process of its own, and tells the first that fails.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from cnnlib.exercises.agreement import Verdict, judge
+from cnnlib.exercises.child import run_function
+from cnnlib.exercises.oracle import check_against
+from cnnlib.exercises.record import record_of
+
+__all__ = ["Verdict", "check"]
+
+
+def check(exercise: str | Callable, answer: Callable[..., Any] | None = None, **older) -> Any:
+    """Judge ``answer``, a function, by the public cases of ``exercise``, "chapter.name".
+
+    Returns a :class:`Verdict`, which a notebook shows in words; it is true if all cases agree.
+    The function runs in a copy of this process for the exercise's seconds at most, with 1 GB: what
+    it breaks, it breaks there. (Windows cannot copy a process; there it runs here, unlimited.)
+
+    Raises:
+        ValueError: if there is no such exercise.
+        TypeError: if ``answer`` is no function.
+    """
+    if older:  # of a chapter whose exercises have no source yet
+        return check_against(exercise, **older)
+    record = record_of(exercise)
+    if not callable(answer):
+        raise TypeError(f"answer={answer!r}: expected the function {record.name}")
+    return judge(record, run_function(record, answer, [case.call for case in record.cases]))
