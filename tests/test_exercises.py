@@ -355,6 +355,20 @@ def test_what_an_answer_does_to_itself_stays_in_its_copy(made):
     assert calls == []
 
 
+def test_an_editor_gets_the_record_and_verdicts_that_json_holds():
+    given = exercises.exercise("arithmetic.outputs")
+    assert Record.from_json(given["record"]) == record_of("arithmetic.outputs")
+    wrong = given["respond"](
+        "def outputs(size, *rest, **more):\n    print(size)\n    return size / 0"
+    )
+    assert wrong["kind"] == "raised" and wrong["raised"]["type"] == "ZeroDivisionError"
+    assert wrong["raised"]["lines"] == [[3, "return size / 0"]] and wrong["printed"].startswith(
+        "5\n"
+    )
+    assert json.loads(json.dumps(wrong)) == wrong
+    assert given["respond"]("def outputs(*all, **more): ...")["kind"] == "not_started"
+
+
 def test_check_says_what_is_wrong_with_the_call():
     with pytest.raises(ValueError, match="'arithmetic.nothing'.*arithmetic.outputs"):
         exercises.check("arithmetic.nothing", abs)

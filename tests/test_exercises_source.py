@@ -229,7 +229,7 @@ def test_a_chapter_takes_each_exercise_into_its_place(written):
     place = "# A chapter\n\n<!-- exercise: twice -->\nold\n<!-- end of exercise -->\n\nAnd on.\n"
     text = with_exercises(place, [source])
     assert "old" not in text and text.endswith("And on.\n") and text.count("**1.** Write") == 1
-    assert text.index("CodeExercise(exercise(") < text.index('check("chapter.twice", twice)')
+    assert text.index("CodeExercise(**exercise(") < text.index('check("chapter.twice", twice)')
     assert with_exercises(text, [source]) == text
     plain = with_exercises(place, [source._replace(settings={})])
     assert "CodeExercise" not in plain and "remove-cell" not in plain and "(1 point)" in plain

@@ -15,7 +15,7 @@ PLACE = re.compile(
 ON_THE_PAGE = """
 ```{{code-cell}} python
 :tags: [remove-input]
-CodeExercise(exercise("{key}"))
+CodeExercise(**exercise("{key}"))
 ```
 """
 IN_A_NOTEBOOK = """
