@@ -2,8 +2,8 @@
 //
 //     kept(place) -> value or null       keep(place, value, solved)       solved(place) -> how many
 //
-// A place is one widget of one page, "book/foundations/pooling.html#quiz.0" (placeOf writes it). Its
-// value is any JSON; null forgets it. `solved` is how many of the place's questions are right.
+// A place is something to answer on one page, "book/foundations/pooling#quiz.3f2a" (placeOf writes
+// it). Its value is any JSON; null forgets it. `solved` is how many of its questions are right.
 //
 // One entry of localStorage holds the whole book. Its name has the site's root path in it, so that
 // two books of one host do not mix. Each tab of the browser remembers what it has written itself, and
@@ -15,7 +15,7 @@ import { same } from "./dom.js";
 
 const FORMAT = "cnn-progress";
 const VERSION = 1;
-const LONGEST = 4_000_000; // characters of a store or a file that is read
+export const LONGEST = 4_000_000; // characters of a file that is read
 const LATEST = 2 ** 52; // a time, in milliseconds, that can still be followed by a later one
 
 const mine = new Map(); // place -> {value, solved, time}: what this tab has written
@@ -34,14 +34,14 @@ export function siteRoot() {
   return new URL(address.pathname.endsWith("/_static/") ? ".." : ".", address);
 }
 
-// A page's path within the site, for any address that leads to it.
+// A page's name, its path within the site without .html, for any address that leads to it.
 export function pageOf(address) {
   const [root, { pathname }] = [siteRoot().pathname, new URL(address, location.href)];
   const path = pathname.startsWith(root) ? pathname.slice(root.length) : pathname;
-  return path === "" || path.endsWith("/") ? `${path}index.html` : path;
+  return path.replace(/(^|\/)$/, "$1index").replace(/\.html$/, "");
 }
 
-// The place of the widget that this page calls by this name ("quiz.0").
+// The place on this page of what has this name there.
 export function placeOf(name) {
   return `${pageOf(location.href)}#${name}`;
 }
@@ -105,11 +105,6 @@ export function kept(place) {
 // How many of a place's questions are answered rightly.
 export function solved(place) {
   return present().get(place)?.solved ?? 0;
-}
-
-// Whether anything is kept.
-export function isAnythingKept() {
-  return [...present().values()].some(({ value }) => value !== null);
 }
 
 // Whether the browser keeps it when the page is left.
