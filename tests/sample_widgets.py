@@ -38,7 +38,7 @@ SAMPLES: dict[str, Callable[[], anywidget.AnyWidget]] = {
     "network_diagram": partial(made_in, "test_widgets_network_diagram", "make"),
     "normalisation": partial(made_in, "test_widgets_normalisation", "make"),
     "occlusion": partial(made_in, "test_widgets_occlusion", "make"),
-    "quiz": partial(made_in, "test_widgets_quiz", "quiz"),
+    "quiz": partial(made_in, "test_widgets_quiz", "every_kind"),
     "receptive_field_explorer": partial(made_in, "test_widgets_receptive_field_explorer", "make"),
     "signal_gradient": partial(made_in, "test_widgets_signal_gradient", "make"),
     "switches": Switches,

@@ -1,6 +1,6 @@
 import pytest
 
-from cnnlib.widgets.quiz import Quiz, choice, number
+from cnnlib.widgets.quiz import Quiz, choice, number, prediction, shape, sketch
 
 
 def quiz() -> Quiz:
@@ -8,6 +8,62 @@ def quiz() -> Quiz:
         [
             choice("Is `1 < 2`?", ["no", "yes"], answer=1, why="Because <b>one</b> is smaller."),
             number("Half of 5?", answer=5 / 2, why="5 / 2", tolerance=0.1),
+        ]
+    )
+
+
+def every_kind() -> Quiz:
+    """A question of every kind; the sample for the contract."""
+    return Quiz(
+        [
+            choice(
+                "Is `1 < 2`?",
+                ["no", "yes", "perhaps"],
+                answer=1,
+                why="1 is smaller.",
+                why_not={0: "Count again."},
+            ),
+            choice(
+                "Which are even?",
+                ["`1`", "`2`", "`3`", "`4`"],
+                answer={1, 3},
+                why="2 and 4 are twice a whole number.",
+                why_not={0: "1 is odd."},
+            ),
+            number(
+                "How many weights has AlexNet?",
+                answer=61_100_840,
+                why="All layers together.",
+                relative=0.01,
+                unit="parameters",
+                mistakes=[(58_631_144, "You left the convolutions out.")],
+            ),
+            shape(
+                "What comes out?",
+                answer=(64, 27, 13),
+                why="64 maps.",
+                mistakes=[((3, 27, 13), "Those are the input's channels.")],
+            ),
+            prediction(
+                "How often is the net right?",
+                least=0,
+                most=100,
+                step=1,
+                answer=63,
+                why="It was tried.",
+                tolerance=5,
+                unit="%",
+            ),
+            sketch(
+                "How does the loss go down?",
+                x=[1, 10, 100, 1000, 10000],
+                least=0,
+                most=2.5,
+                answer=[2.3, 1.6, 0.9, 0.5, 0.4],
+                why="It falls fast, then slowly.",
+                across="step",
+                up="loss",
+            ),
         ]
     )
 

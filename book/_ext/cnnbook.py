@@ -3,13 +3,14 @@
 - ``running`` runs the chapters, and keeps the results of those that have not changed.
 - ``pages`` sees to it that each page loads what it uses.
 - ``site_files`` puts the widgets' files and the front page into the site.
+- ``questions`` counts what there is to answer on each page.
 - ``from_disk`` writes what pages need that are opened by a double-click.
 - ``report`` says what the build took, what failed and where the book is.
 """
 
 from sphinx.application import Sphinx
 
-PARTS = ("running", "pages", "site_files", "from_disk", "report")
+PARTS = ("running", "pages", "site_files", "questions", "from_disk", "report")
 
 
 def setup(app: Sphinx) -> dict:

@@ -19,8 +19,11 @@ WIDGETS = Path(find_spec("cnnlib").origin).parent / "widgets"
 
 
 def write_widgets(static: Path) -> None:
-    """Write ``from_disk.js``: it sets ``cnnWidgets`` to an object, widget's name -> its module."""
-    script = bundle_script(WIDGETS, widgets_in(WIDGETS), "cnnWidgets")
+    """Write ``from_disk.js``: it sets ``cnnWidgets`` to an object, widget's name -> its module.
+
+    The contents' module is among them, so that it and the widgets have one store of answers.
+    """
+    script = bundle_script(WIDGETS, [*widgets_in(WIDGETS), "kit/contents"], "cnnWidgets")
     (static / "from_disk.js").write_text(script, encoding="utf-8")
 
 

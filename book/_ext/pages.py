@@ -1,6 +1,6 @@
 """What becomes of each page: it loads what it uses, and nothing else.
 
-The host of the widgets where there are widgets, KaTeX where there are formulas. Large pictures of
+The styles of the widgets that it has, KaTeX where there are formulas. Large pictures of
 widgets become files of their own. The state that ipywidgets stores for its own CDN loader is left
 out. Small typography: a number and its per cent sign stay on one line.
 """
@@ -35,13 +35,12 @@ def keep_numbers_with_their_signs(app: Sphinx, doctree: nodes.document) -> None:
 def load_what_the_page_uses(
     app: Sphinx, pagename: str, template: str, context: dict, doctree: nodes.document | None
 ) -> None:
-    """Add the host and the styles of the page's widgets; leave KaTeX out without formulas."""
+    """Add the host, and the styles of the page's widgets; leave KaTeX out without formulas."""
     body = context.get("body", "")
     styles = " ".join(re.findall(r'data-cnn-styles="([^"]*)"', body)).split()
     for name in dict.fromkeys(styles):
         app.add_css_file(f"widgets/{name}.css")
-    if styles:
-        app.add_js_file("host.js", loading_method="defer")
+    app.add_js_file("host.js", loading_method="defer")  # for the contents on every page, too
     if doctree is None or not any(doctree.findall(_is_formula)):
         for files in ("script_files", "css_files"):
             context[files][:] = [asset for asset in context[files] if not _is_katex(asset)]

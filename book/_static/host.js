@@ -8,6 +8,8 @@
 // Over the web the module is imported from the site. A page that is opened from disk may import
 // nothing, so this script is a classic one, and there it loads others that the build has written
 // (book/_ext/from_disk.py): all modules as one, and the pictures whose pixels a widget reads.
+//
+// It also shows a reader's progress beside the book's contents, on pages without a widget, too.
 "use strict";
 
 {
@@ -111,5 +113,13 @@
     }
   }
 
+  // What there is to answer on each page, the build has written (book/_ext/questions.py).
+  async function showProgress(nav) {
+    await load("questions.js");
+    const contents = await moduleOf("kit/contents");
+    contents(nav, globalThis.cnnContents);
+  }
+
   for (const place of document.querySelectorAll("[data-cnn-widget]")) start(place);
+  for (const nav of document.querySelectorAll("nav.bd-links")) showProgress(nav);
 }

@@ -1,51 +1,34 @@
 """Questions that answer back, on the page and in a notebook alike."""
 
-import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cnnlib.widgets import svg
-from cnnlib.widgets.settling import Settled, Settling, is_whole, same
+from cnnlib.widgets.quiz_questions import (
+    choice,
+    fits,
+    is_right,
+    number,
+    prediction,
+    shape,
+    sketch,
+)
+from cnnlib.widgets.settling import Settled, Settling, same
 from cnnlib.widgets.widget import Choice, TeachingWidget
+from cnnlib.widgets.words import signed
 
-
-def choice(prompt: str, options: Sequence[str], answer: int, why: str) -> dict:
-    """A question with one right option, ``options[answer]``; ``why`` is shown with the answer."""
-    if len(options) < 2:
-        raise ValueError(f"options={list(options)}: expected two or more")
-    if not 0 <= answer < len(options):
-        raise ValueError(f"answer={answer}: expected the index of one of {len(options)} options")
-    return {
-        "kind": "choice",
-        "prompt": prompt,
-        "options": list(options),
-        "answer": answer,
-        "why": why,
-    }
-
-
-def number(prompt: str, answer: float, why: str, tolerance: float = 0.0) -> dict:
-    """A question whose answer is a number, right within ``tolerance`` either way.
-
-    Pass the value that a cell computed, not a literal, so that the question cannot be wrong.
-    """
-    if tolerance < 0:
-        raise ValueError(f"tolerance={tolerance}: expected 0 or more")
-    return {
-        "kind": "number",
-        "prompt": prompt,
-        "answer": float(answer),
-        "tolerance": float(tolerance),
-        "why": why,
-    }
+__all__ = ["Quiz", "choice", "number", "prediction", "shape", "sketch"]
 
 
 class Quiz(TeachingWidget, stem="quiz"):
     """A short quiz: predict, answer, read why.
 
-    ``questions`` come from :func:`choice` and :func:`number`; text between backticks is set as
-    code. ``answers`` holds what the reader entered and had checked, one item a question: None where
-    there is none yet, else the index of an option, or a number. With a kernel Python can read it.
+    ``questions`` come from :func:`choice`, :func:`number`, :func:`shape`, :func:`prediction` and
+    :func:`sketch`. ``answers`` holds what the reader entered and had checked, one item a question:
+    None where there is none yet, else the index of an option, a list of such indices, a number, a
+    shape as a list, or a list of numbers. With a kernel Python can read it. On a page the reader's
+    browser keeps it.
     """
 
     answers = Choice()
@@ -56,7 +39,7 @@ class Quiz(TeachingWidget, stem="quiz"):
         if not questions:
             raise ValueError("questions=[]: expected at least one question")
         super().__init__(
-            {"questions": list(questions)},
+            {"questions": _told_apart(questions)},
             {"answers": [None] * len(questions)},
             {},
             language=language,
@@ -72,7 +55,7 @@ class Quiz(TeachingWidget, stem="quiz"):
         questions, wanted = fixed["questions"], s.wanted("answers")
         given = wanted if isinstance(wanted, list) else []
         answers = [
-            given[i] if i < len(given) and _fits(question, given[i]) else present["answers"][i]
+            given[i] if i < len(given) and fits(question, given[i]) else present["answers"][i]
             for i, question in enumerate(questions)
         ]
         if not same(answers, given):
@@ -83,21 +66,32 @@ class Quiz(TeachingWidget, stem="quiz"):
     @property
     def right(self) -> list[bool]:
         """For each question, whether it has been answered rightly."""
-        return [
-            given is not None and abs(given - asked["answer"]) <= asked.get("tolerance", 0)
-            for asked, given in zip(self.fixed["questions"], self.answers, strict=True)
-        ]
+        asked = zip(self.fixed["questions"], self.answers, strict=True)
+        return [is_right(question, given) for question, given in asked]
+
+    def questions(self) -> list[str]:
+        return [question["id"] for question in self.fixed["questions"]]
+
+    # --- On paper ---------------------------------------------------------------------------------
 
     def still_picture(self) -> str:
-        questions = (
-            svg.element(
-                "li",
-                question["prompt"],
-                svg.element("ul", *(svg.element("li", o) for o in question.get("options", []))),
-            )
-            for question in self.fixed["questions"]
-        )
-        return svg.element("ol", *questions)
+        return svg.element("ol", *(self._on_paper(q) for q in self.fixed["questions"]))
+
+    def _on_paper(self, question: Mapping[str, Any]) -> svg.Markup:
+        """A question with room for its answer, and not with the answer."""
+        kind, say = question["kind"], self.words
+        if kind in ("choice", "several"):
+            room = svg.element("ul", *(svg.element("li", *_prose(o)) for o in question["options"]))
+        elif kind in ("number", "shape"):
+            unit = question.get("unit", "")
+            room = svg.paragraph(f"{say(f'field.{kind}')} {8 * '_'} {unit}".strip())
+        else:
+            least, most = (signed(str(question[name])) for name in ("least", "most"))
+            more = {"unit": question["unit"]} if kind == "prediction" else {}
+            room = svg.paragraph(say(f"paper.{kind}", least=least, most=most, **more))
+            if kind == "sketch":
+                room = svg.join([_empty_axes(question), room])
+        return svg.element("li", *_prose(question["prompt"]), room)
 
     def text_alternative(self) -> str:
         questions, say = self.fixed["questions"], self.words
@@ -108,12 +102,36 @@ class Quiz(TeachingWidget, stem="quiz"):
         return say("alt", count=len(questions), prompts=prompts)
 
 
-def _fits(question: Mapping[str, Any], given: Any) -> bool:
-    """Whether a question can have this answer."""
-    if given is None:
-        return True
-    if question["kind"] == "choice":
-        return is_whole(given) and 0 <= given < len(question["options"])
-    if isinstance(given, bool) or not isinstance(given, int | float):
-        return False
-    return abs(given) <= sys.float_info.max  # so it is finite, and JavaScript has it too
+def _told_apart(questions: Sequence[dict]) -> list[dict]:
+    """The questions; one that is asked a second time has an id of its own."""
+    seen: Counter[str] = Counter()
+    told = []
+    for question in questions:
+        name = question["id"]
+        seen[name] += 1
+        told.append(question if seen[name] == 1 else {**question, "id": f"{name}.{seen[name]}"})
+    return told
+
+
+def _prose(text: str) -> list[str]:
+    """Text with `code` between backticks, as the contents of an element."""
+    parts = enumerate(text.split("`"))
+    return [svg.element("code", part) if place % 2 else part for place, part in parts]
+
+
+def _empty_axes(question: Mapping[str, Any]) -> svg.Markup:
+    labels = question["x"]
+    place = [40 + 260 * i / (len(labels) - 1) for i in range(len(labels))]
+    ink = {"stroke": "currentColor", "fill": "none"}
+    return svg.drawing(
+        330,
+        170,
+        svg.element("path", d="M30 10V140H310", **ink),
+        *(svg.element("path", d=f"M{x:.1f} 140v5", **ink) for x in place),
+        *(
+            svg.element(
+                "text", text, x=x, y=160, text_anchor="middle", font_size=11, fill="currentColor"
+            )
+            for x, text in zip(place, labels, strict=True)
+        ),
+    )

@@ -177,6 +177,13 @@ class TeachingWidget(anywidget.AnyWidget):
         """One or two sentences that say what the still picture shows."""
         raise NotImplementedError(f"{type(self).__name__} has no text alternative")
 
+    def questions(self) -> list[str]:
+        """Names of what a reader can solve here, no two alike; a page counts those that are solved.
+
+        The module keeps a reader's answers under the same names (``kept`` in kit/teach.js).
+        """
+        return []
+
     def page_state(self) -> dict:
         """What the page's front end starts from, ready for JSON."""
         return {
@@ -190,9 +197,11 @@ class TeachingWidget(anywidget.AnyWidget):
         """The widget as HTML for a page without a kernel."""
         state = json.dumps(self.page_state(), separators=(",", ":"), allow_nan=False)
         words = html.escape(self.text_alternative())
+        asked = html.escape(" ".join(f"{self.stem}.{name}" for name in self.questions()))
+        questions = f' data-cnn-questions="{asked}"' if asked else ""
         return (
             f'<div class="cnn-place" data-cnn-widget="{self.stem}" '
-            f'data-cnn-styles="{" ".join(self.styles)}">'
+            f'data-cnn-styles="{" ".join(self.styles)}"{questions}>'
             f'<script type="application/json">{state.replace("<", chr(92) + "u003c")}</script>'
             f'<div class="cnn-still" role="img" aria-label="{words}">'
             f"{self.still_picture()}</div></div>"

@@ -7,6 +7,8 @@
 //   choose(changes, from) -> said
 //                                settles and sets, from the present state if no other is given;
 //                                said: {name: [key, values]} for what was not taken
+//   restore(changes)             sets the first state with these changes: a fresh start, with nothing
+//                                to undo or to say aloud
 //   undo(), reset()              whether anything changed
 //   onChange(callback)           callback(now, before), in the next frame, once for all until then
 //   redraw()                     the same, where something else than the state has changed
@@ -65,6 +67,12 @@ export function choices(model, names, settled) {
     return said;
   }
 
+  function restore(changes) {
+    if (!put(settled(changes, first, fixed()).state)) return;
+    [drawn, lastMove] = [now, ""];
+    past.length = 0;
+  }
+
   function redraw() {
     if (frame) return;
     frame = requestAnimationFrame(() => {
@@ -96,6 +104,7 @@ export function choices(model, names, settled) {
     fromFirst,
     begin,
     choose,
+    restore,
     undo() {
       lastMove = "";
       return past.length > 0 && put(past.pop());

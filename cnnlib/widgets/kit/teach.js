@@ -10,7 +10,13 @@
 //   draw(state, before)    shows a state; called at most once a frame
 //   words(state, before)   what a change is worth saying aloud, or ""
 //   fit(width)             optional: the place's width in CSS pixels, before a draw
+//   kept                   optional: {read, write}, for what the reader's browser keeps of a page
 //   stop()                 optional
+//
+// kept.read(get) gives the changes from the first state that bring back what is kept: get(name) is a
+// value that was kept, or null. kept.write(now, before) lists what a reader's move is to keep, as
+// [name, value, solved]: null forgets a name; `solved` is 1 where the value solves it, else 0. The
+// names are those of the Python class's questions(). What a link shows is not kept.
 //
 // with tools = {say, fixed, controls, choose(changes), now(), redraw(), spoken, kernel}. Undo, Reset,
 // links, hidden controls and announcements are done here, for all widgets alike. `kernel` has what
@@ -18,6 +24,7 @@
 
 import { button, controlsOf } from "./controls.js";
 import { element, setAttribute, write } from "./dom.js";
+import { keep, kept, onProgress, placeOf } from "./progress.js";
 import {
   complaint, fromAddress, hasPlace, isInFirstPlace, nameOf, sharePanel, toAddress,
 } from "./share.js";
@@ -28,11 +35,13 @@ import { makeWords } from "./words.js";
 export function teach({ stem, names, settled, view }) {
   function render({ model, el }) {
     el.classList.add("cnn-widget", `cnn-${stem.replaceAll("_", "-")}`);
-    const state = choices(model, names, settled);
+    const state = keeping(choices(model, names, settled));
     const spoken = announcer();
     const place = nameOf(el);
     const notice = element("p", { class: "cnn-notice", role: "status" });
+    const keptAt = (name) => placeOf(`${stem}.${name}`);
     let [say, controls, part, share] = [];
+    let [linked, writing] = [false, false]; // whether a link's state is shown; what is kept is written
     let hidden = model.get("hidden") ?? [];
     const kernel = {
       get: (name) => model.get(name),
@@ -63,7 +72,35 @@ export function teach({ stem, names, settled, view }) {
         element("div", { class: "cnn-tools" }, undo, reset, share?.node), spoken.node);
       controls.hide(hidden);
       part.fit?.(el.clientWidth);
+      restore();
       state.draw();
+    }
+
+    // The state's moves, as a reader makes them: each is followed by keeping what it has changed.
+    function keeping(state) {
+      const then = (move) => (...values) => {
+        const before = state.now();
+        const answer = move(...values);
+        remember(state.now(), before);
+        return answer;
+      };
+      const { choose, undo, reset } = state;
+      return { ...state, choose: then(choose), undo: then(undo), reset: then(reset), open: choose };
+    }
+
+    function remember(now, before) {
+      if (place === null || !part?.kept || now === before) return;
+      writing = true;
+      for (const [name, value, solved] of part.kept.write(now, before)) {
+        keep(keptAt(name), value, solved);
+      }
+      writing = false;
+    }
+
+    // Brings back what is kept, at the start and when another tab of the browser has changed it.
+    function restore() {
+      if (place === null || !part.kept || linked || writing) return;
+      state.restore(part.kept.read((name) => kept(keptAt(name))));
     }
 
     state.onChange((now, before) => {
@@ -87,7 +124,8 @@ export function teach({ stem, names, settled, view }) {
         write(notice, lost ? say("kit.share.no_widget") : "");
         return;
       }
-      const said = state.choose(link.changes, state.first());
+      linked = true;
+      const said = state.open(link.changes, state.first());
       hidden = link.hidden.filter((name) => names.includes(name));
       if (hidden.length < link.hidden.length) said.hide = ["kit.unknown", { names: names.join(", ") }];
       controls.hide(hidden);
@@ -122,12 +160,14 @@ export function teach({ stem, names, settled, view }) {
 
     build();
     open();
+    const forget = part.kept && place !== null ? onProgress(restore) : () => {};
     model.on("change:fixed", renew);
     el.addEventListener("keydown", key);
     window.addEventListener("hashchange", open);
     follow.observe(el);
     return () => {
       part.stop?.();
+      forget();
       state.stop();
       spoken.stop();
       follow.disconnect();

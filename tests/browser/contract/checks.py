@@ -27,6 +27,13 @@ def ready(page: Page) -> Page:
     return page
 
 
+def anew(page: Page) -> Page:
+    """The page as one who has never been here finds it: what the browser has kept is gone."""
+    page.evaluate("localStorage.clear()")
+    page.reload()
+    return ready(page)
+
+
 def state_of(widget: Locator) -> dict:
     """The value of every choice."""
     return widget.evaluate("(root) => reader.state(root)")
@@ -162,8 +169,7 @@ def hurry_faults(page: Page, widget: Locator) -> list[str]:
     """Keys and clicks that come faster than frames lead where slow ones lead."""
     runs = []
     for slow in (False, True):
-        page.reload()
-        ready(page)
+        anew(page)
         runs.append(widget.evaluate("(root, slow) => reader.hurry(root, slow)", slow))
     return [
         f"{name}: in a hurry {fast}, else {slow}"
@@ -242,8 +248,7 @@ def touch_faults(page: Page, widget: Locator) -> list[str]:
                 states.append((box["name"], state_of(widget)))
         runs.append(states)
         page.clock.resume()
-        page.reload()
-    ready(page)
+        anew(page)
     for clicked, tapped in zip(*runs, strict=True):
         if clicked != tapped:
             return [f"a click gives {clicked}, a tap {tapped}"]

@@ -64,8 +64,7 @@ def test_a_turn_of_the_theme_leaves_it_as_if_it_had_been_opened_so(phone, views)
     assert checks.deaf_drawings(phone, widget) == []
     checks.turn_theme(phone)
     turned = checks.picture_of(phone, widget)
-    phone.reload()
-    checks.turn_theme(checks.ready(phone))
+    checks.turn_theme(checks.anew(phone))
     assert checks.differing(checks.picture_of(phone, widget), turned) == 0
 
 
