@@ -32,7 +32,7 @@ export function agrees(got, expected, tolerance) {
 //   raised                 {type, message, lines: [[number, text], ...]}
 //   printed, more          what the program printed
 export function judge(record, run) {
-  const { results, printed, more = false, ended, raised = null, why = "" } = run;
+  const { results, calling, printed, more = false, ended, raised = null, why = "" } = run;
   const verdict = (kind, place = null, told = {}) => ({
     kind, case: place, passed: place ?? 0, call: place === null ? null : record.cases[place].call,
     expected: place === null ? null : written(record.cases[place].expected),
@@ -44,11 +44,7 @@ export function judge(record, run) {
     return verdict(kind, fault, told);
   }
   if (ended === "unable") return verdict(ended, null, { why });
-  if (["syntax", "missing"].includes(ended) || (ended === "raised" && results.length === 0)) {
-    return verdict(ended, null, { raised });
-  }
-  const isWhole = results.length === record.cases.length;
-  if (ended || !isWhole) return verdict(ended || "died", isWhole ? null : results.length, { raised });
+  if (ended) return verdict(ended, calling ? results.length : null, { raised });
   return { ...verdict("right"), passed: results.length };
 }
 
@@ -86,9 +82,9 @@ function python(value) {
   if (value === true) return "True";
   if (value === false) return "False";
   if (typeof value === "number") return Number.isInteger(value) ? String(value) : sixDigits(value);
-  if (typeof value === "string") return quoted(value);
+  if (typeof value === "string") return JSON.stringify(value);
   if (Array.isArray(value)) return `[${value.map(python).join(", ")}]`;
-  const entries = Object.entries(value).map(([key, one]) => `${quoted(key)}: ${python(one)}`);
+  const entries = Object.entries(value).map(([key, one]) => `${JSON.stringify(key)}: ${python(one)}`);
   return `{${entries.join(", ")}}`;
 }
 
@@ -100,9 +96,4 @@ function sixDigits(value) {
     return `${short}e${power[0]}${power.slice(1).padStart(2, "0")}`;
   }
   return String(Number(value.toPrecision(6)));
-}
-
-function quoted(text) {
-  const inside = JSON.stringify(text).slice(1, -1).replaceAll('\\"', '"');
-  return text.includes("'") && !text.includes('"') ? `"${inside}"` : `'${inside.replaceAll("'", "\\'")}'`;
 }

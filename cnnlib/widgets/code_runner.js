@@ -3,9 +3,10 @@
 //     const runner = runnerOf(load);   load(path) runs a classic script of the site
 //     const run = await runner.run(record, program, onLoad);
 //
-// `run` is what agreement.js judges: {results, printed, more, ended, raised, why}. `results` has one
-// {value}, {shown} or {raised} for each case that was called; `ended` is "" where all were, else
-// "syntax", "missing", "raised", "time", "memory", "died", or "unable" where there is no MicroPython.
+// `run` is what agreement.js judges: {results, calling, printed, more, ended, raised, why}. `results` has
+// one {value}, {shown} or {raised} for each case that was called; `calling` says whether the program
+// itself has run; `ended` is "" where all cases were called, else "syntax", "missing", "raised", "time",
+// "memory", "died", or "unable" where there is no MicroPython, and `why`.
 // A newer run or stop() ends one that goes on; its promise then gives null. onLoad() is called where
 // MicroPython has to be loaded first.
 //
@@ -26,7 +27,7 @@ export function runnerOf(load) {
     end(null);
     let worker = null;
     let timer = 0;
-    const run = { results: [], printed: "", more: false, ended: "" };
+    const run = { results: [], calling: false, printed: "", more: false, ended: "" };
     const outcome = new Promise((done) => {
       end = (how) => {
         clearTimeout(timer);
@@ -39,7 +40,8 @@ export function runnerOf(load) {
     const hear = ({ data }) => {
       if (data.ready) {
         timer = setTimeout(() => mine({ ended: "time" }), 1000 * (record.seconds ?? SECONDS));
-      } else if (data.result) run.results.push(data.result);
+      } else if (data.calling) run.calling = true;
+      else if (data.result) run.results.push(data.result);
       else if ("printed" in data) [run.printed, run.more] = [run.printed + data.printed, data.more];
       else mine(data);
     };

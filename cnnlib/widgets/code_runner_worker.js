@@ -4,6 +4,7 @@
 // The worker gets {wasm, harness, plain, name, program, setup, calls} and tells
 //
 //   {ready: true}          the program starts now, and so does its time
+//   {calling: true}        the program has run, the calls begin
 //   {printed, more}        what it has printed since; more: that it printed more than is told
 //   {result}               of one call: {value}, {shown} or {raised}
 //   {ended, raised, why}   the end, "" where every call has its result; "syntax", "missing", "raised",
@@ -93,7 +94,7 @@ export function workerMain(loadMicroPython) {
   // The lines of the student's program that a traceback names, as [number, text]; equal neighbours once.
   function linesOf(traceback, program) {
     const texts = program.split("\n");
-    const numbers = [...traceback.matchAll(/^ {2}File "([^"]*)", line (\d+)/gm)]
+    const numbers = [...traceback.matchAll(/^ {2}File \x22([^\x22]*)\x22, line (\d+)/gm)]
       .filter(([, file, number]) => file === FILE && number <= texts.length)
       .map(([, , number]) => Number(number));
     return numbers.filter((number, i) => number !== numbers[i - 1]).slice(-8)
@@ -117,6 +118,7 @@ export function workerMain(loadMicroPython) {
     }
     const there = step("named", "", name);
     if (there !== true) return ended({ ended: "missing" });
+    tell({ calling: true });
     for (const call of calls) {
       const result = step("call", call, "call");
       if (result.ended) return ended(result);
