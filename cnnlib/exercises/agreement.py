@@ -1,0 +1,192 @@
+"""Whether what came is what was expected, and what to say if not. agreement.js is its twin."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from cnnlib.exercises.record import Record
+
+
+class Raised(NamedTuple):
+    """``lines``: the traceback in the student's own program, (line number, text) each."""
+
+    type: str
+    message: str
+    lines: tuple[tuple[int, str], ...] = ()
+
+
+class Result(NamedTuple):
+    """What one call gave: a plain value, or one that is not plain (``shown``), or an exception."""
+
+    value: Any = None
+    shown: str | None = None
+    raised: Raised | None = None
+
+
+class Run(NamedTuple):
+    """A program that was run: ``results`` in the order of the cases, fewer if it was ended early.
+
+    ``ended``: why, "" if it ran to its end; "syntax", "missing", "raised" (with ``raised``) before
+    any case, "time", "memory" or "died" after those that have a result.
+    """
+
+    results: tuple[Result, ...]
+    printed: str = ""
+    ended: str = ""
+    raised: Raised | None = None
+
+
+class Verdict(NamedTuple):
+    """What to tell the student. ``kind`` is one of
+
+    "right"; "not_started", it gives None where something else is expected; "missing", no function
+    of that name; "syntax"; "raised"; "differs"; "mistake", it differs as a known wrong program
+    does, and ``sentence`` says what that one got wrong; "time"; "memory"; "died", its process
+    ended without a word. ``case`` is the place of the first case that fails, from 0, with its
+    ``call``, what it ``got`` (as text) and what was ``expected`` (as text).
+    """
+
+    kind: str
+    record: Record
+    case: int | None = None
+    got: str | None = None
+    sentence: str | None = None
+    raised: Raised | None = None
+    printed: str = ""
+
+    def __bool__(self) -> bool:
+        return self.kind == "right"
+
+    @property
+    def call(self) -> str | None:
+        return None if self.case is None else self.record.cases[self.case].call
+
+    @property
+    def expected(self) -> str | None:
+        return None if self.case is None else written(self.record.cases[self.case].expected)
+
+    def __repr__(self) -> str:
+        return tell(self)
+
+
+def agrees(got: Any, expected: Any, tolerance: float) -> bool:
+    """Whether a plain value agrees with the expected one.
+
+    True and False are no numbers. Numbers agree within ``tolerance`` times the larger of 1 and the
+    expected one's size; lists one by one, and so dictionaries of the same keys.
+    """
+    if isinstance(expected, bool) or expected is None:
+        return got is expected
+    if isinstance(expected, int | float):
+        is_number = isinstance(got, int | float) and not isinstance(got, bool)
+        return is_number and abs(got - expected) <= tolerance * max(1, abs(expected))
+    if isinstance(expected, str):
+        return isinstance(got, str) and got == expected
+    if isinstance(expected, list):
+        if not isinstance(got, list) or len(got) != len(expected):
+            return False
+        return all(agrees(*pair, tolerance) for pair in zip(got, expected, strict=True))
+    if not isinstance(got, dict) or got.keys() != expected.keys():
+        return False
+    return all(agrees(got[key], value, tolerance) for key, value in expected.items())
+
+
+def judge(record: Record, run: Run) -> Verdict:
+    """The first case that fails decides; a program that was ended early fails in the next one."""
+    for place, (case, result) in enumerate(zip(record.cases, run.results, strict=False)):
+        if result.raised:
+            return Verdict("raised", record, place, raised=result.raised, printed=run.printed)
+        if result.shown is not None:
+            return Verdict("differs", record, place, result.shown, printed=run.printed)
+        if agrees(result.value, case.expected, record.tolerance):
+            continue
+        if result.value is None:
+            return Verdict("not_started", record, place, printed=run.printed)
+        sentence = _sentence(record, place, run.results)
+        kind = "mistake" if sentence else "differs"
+        return Verdict(kind, record, place, written(result.value), sentence, printed=run.printed)
+    done = len(run.results)
+    if run.ended in ("syntax", "missing") or (run.ended == "raised" and not done):
+        return Verdict(run.ended, record, raised=run.raised, printed=run.printed)
+    if run.ended or done < len(record.cases):
+        return Verdict(run.ended or "died", record, done, raised=run.raised, printed=run.printed)
+    return Verdict("right", record, printed=run.printed)
+
+
+def _sentence(record: Record, place: int, results: Sequence[Result]) -> str | None:
+    """What to say: of the wrong program that gives the same in every case, or else of the only one
+    that gives the same in the case that fails first."""
+    same = [
+        known.sentence
+        for known in record.cases[place].known
+        if _is(results, place, known.value, record)
+    ]
+    for sentence in same:
+        if all(_is_known(record, at, results, sentence) for at in range(place, len(results))):
+            return record.mistakes[sentence]
+    return record.mistakes[same[0]] if len(set(same)) == 1 else None
+
+
+def _is(results: Sequence[Result], place: int, value: Any, record: Record) -> bool:
+    result = results[place]
+    plain = result.raised is None and result.shown is None
+    return plain and agrees(result.value, value, record.tolerance)
+
+
+def _is_known(record: Record, place: int, results: Sequence[Result], sentence: int) -> bool:
+    case = record.cases[place]
+    values = [known.value for known in case.known if known.sentence == sentence]
+    return _is(results, place, values[0] if values else case.expected, record)
+
+
+def written(value: Any, most: int = 200) -> str:
+    """A plain value as a student would type it, shortened."""
+    text = _written(value)
+    return text if len(text) <= most else text[: most - 2] + " …"
+
+
+def _written(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.6g}" if abs(value) < 1e15 else repr(value)
+    if isinstance(value, list):
+        return f"[{', '.join(map(_written, value))}]"
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{key!r}: {_written(one)}' for key, one in value.items())}}}"
+    return repr(value)
+
+
+def tell(verdict: Verdict) -> str:
+    """The verdict in words, with the case that failed and the lines of the own program."""
+    record, place = verdict.record, verdict.case
+    count = len(record.cases)
+    passed = f" {place} of {count} cases passed before it." if place else ""
+    says = {
+        "right": f"✓ {record.name}: all {count} cases agree. {_points(record.points)}.",
+        "not_started": f"… {record.name} returns nothing yet: {verdict.call} gave None.{passed}",
+        "missing": f"✗ There is no function {record.name} yet. Define it, then check again.",
+        "syntax": "✗ The program cannot be read as Python.",
+        "raised": f"✗ {verdict.call or 'The program'} raised an error.{passed}",
+        "differs": f"✗ {verdict.call} gave {verdict.got}, expected {verdict.expected}.{passed}",
+        "mistake": f"✗ {verdict.call} gave {verdict.got}, expected {verdict.expected}.{passed}",
+        "time": f"✗ {_where(verdict)} took longer than {record.seconds:g} s. Is there a loop "
+        f"that never ends?{passed}",
+        "memory": f"✗ {_where(verdict)} needed too much memory.{passed}",
+        "died": f"✗ {_where(verdict)} ended Python itself.{passed}",
+    }
+    lines = [says[verdict.kind]]
+    if verdict.sentence:
+        lines.append(verdict.sentence)
+    if verdict.raised:
+        lines += [f"  line {number}: {text}" for number, text in verdict.raised.lines]
+        lines.append(f"  {verdict.raised.type}: {verdict.raised.message}".rstrip(": "))
+    if verdict.printed and not verdict:
+        lines.append("Your program printed:")
+        lines += [f"  | {line}" for line in verdict.printed.splitlines()[:20]]
+    return "\n".join(lines)
+
+
+def _where(verdict: Verdict) -> str:
+    return verdict.call or "The program"
+
+
+def _points(points: int) -> str:
+    return f"{points} point{'' if points == 1 else 's'}"

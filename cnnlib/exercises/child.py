@@ -1,0 +1,180 @@
+"""Runs a student's code in a process of its own, with limits on time, memory and printing.
+
+The process is a copy of this one, where the function of a notebook's kernel lives, or a fresh one,
+for a grader. Either way plain values come back, and they are judged here.
+"""
+
+import faulthandler
+import json
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from cnnlib.exercises.agreement import Raised, Result, Run
+from cnnlib.exercises.child_side import run_calls
+from cnnlib.exercises.record import Record
+
+MEMORY = 1 << 30  # bytes that a run may take beside what was in use when it began
+MOST_PRINTED = 10_000  # characters that are kept
+STARTING = 60.0  # seconds that Python and torch may take to start, on the slowest machine
+
+
+def run_function(record: Record, function: Callable[..., Any], calls: Sequence[str]) -> Run:
+    """Evaluate ``calls`` with ``function`` under the exercise's name, in a copy of this process.
+
+    Where a process cannot be copied (Windows), it runs in this one, without limits.
+    """
+    return _run_copied(_task(record, calls), record.seconds, function)
+
+
+def run_program(record: Record, program: str, calls: Sequence[str], *, fresh: bool = False) -> Run:
+    """Run a program, then evaluate ``calls`` in it, in a copy of this process.
+
+    With ``fresh`` it is a new Python that holds nothing of this one's memory or environment: so a
+    grader keeps to itself what it expects. That takes longer to start.
+    """
+    task = _task(record, calls) | {"program": program}
+    return (_run_fresh if fresh else _run_copied)(task, record.seconds)
+
+
+def _task(record: Record, calls: Sequence[str]) -> dict[str, Any]:
+    return {"setup": record.setup, "name": record.name, "calls": list(calls), "memory": MEMORY}
+
+
+def _run_copied(
+    task: dict[str, Any], seconds: float, function: Callable[..., Any] | None = None
+) -> Run:
+    if not hasattr(os, "fork"):
+        lines: list[str] = []
+        run_calls(task, lines.append, function)
+        return _collect(lines, "", "")
+    answers, tell = os.pipe()
+    printed, show = os.pipe()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.setsid()
+            _keep_only(tell, show)
+            sys.stdout = open(1, "w", encoding="utf-8", errors="replace", closefd=False)  # noqa: SIM115
+            sys.stderr = sys.stdout
+            run_calls(task, lambda line: os.write(tell, line.encode() + b"\n"), function)
+        finally:
+            os._exit(0)
+    os.close(tell)
+    os.close(show)
+    return _follow(child, answers, printed, seconds)
+
+
+def _keep_only(tell: int, show: int) -> None:
+    """In a copy: no input, all output to ``show``, and none of the files and sockets of before."""
+    faulthandler.disable()
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.dup2(show, 1)
+    os.dup2(show, 2)
+    os.closerange(3, tell)
+    os.closerange(tell + 1, os.sysconf("SC_OPEN_MAX"))
+
+
+def _run_fresh(task: dict[str, Any], seconds: float) -> Run:
+    answers, tell = os.pipe()
+    start = "from cnnlib.exercises.child_side import main; main()"
+    child = subprocess.Popen(
+        [sys.executable, "-s", "-B", "-c", start, str(tell)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        pass_fds=[tell],
+        start_new_session=True,
+        env={"PATH": os.defpath, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    os.close(tell)
+    try:
+        child.stdin.write(json.dumps(task).encode())
+        child.stdin.close()
+    except BrokenPipeError:
+        pass  # it ended before it read: what came says so
+    printed = os.dup(child.stdout.fileno())
+    child.stdout.close()
+    run = _follow(child.pid, answers, printed, seconds)
+    child.returncode = 0  # _follow has waited for it
+    return run
+
+
+def _follow(child: int, answers: int, printed: int, seconds: float) -> Run:
+    """Read what a child says until it ends, or end it: with all that it has started."""
+    texts = {answers: bytearray(), printed: bytearray()}
+    deadline = time.monotonic() + STARTING
+    started = False
+    ended = ""
+    with selectors.DefaultSelector() as selector:
+        for source in texts:
+            selector.register(source, selectors.EVENT_READ)
+        while answers in selector.get_map():  # until the child has said all
+            ready = selector.select(max(0.0, deadline - time.monotonic()))
+            if not ready and time.monotonic() >= deadline:
+                ended = "time"
+                break
+            for key, _ in ready:
+                piece = os.read(key.fd, 1 << 16)
+                if not piece:
+                    selector.unregister(key.fd)
+                elif key.fd == answers or len(texts[printed]) < 4 * MOST_PRINTED:
+                    texts[key.fd] += piece
+            if texts[answers] and not started:
+                started, deadline = True, time.monotonic() + seconds
+            if b'\n{"ended"' in texts[answers]:
+                break  # what the program has left running may hold the pipe open
+    _end(child)
+    os.set_blocking(printed, False)
+    try:
+        while len(texts[printed]) < 4 * MOST_PRINTED and (piece := os.read(printed, 1 << 16)):
+            texts[printed] += piece
+    except BlockingIOError:
+        pass  # somebody else holds the pipe, and it is empty
+    for source in texts:
+        os.close(source)
+    lines = texts[answers].decode(errors="replace").splitlines()
+    return _collect(lines, texts[printed].decode(errors="replace"), ended)
+
+
+def _end(child: int) -> None:
+    try:
+        os.killpg(child, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        pass  # it has ended, with all its own
+    os.waitpid(child, 0)
+
+
+def _collect(lines: Sequence[str], printed: str, ended: str) -> Run:
+    results, raised = [], None
+    whole = False
+    for line in lines:
+        try:
+            said = json.loads(line)
+        except ValueError:
+            break  # cut off while it was written
+        if "started" in said:
+            continue
+        if "ended" in said:
+            whole, ended = True, said["ended"]
+            raised = _raised(said.get("raised"))
+        else:
+            results.append(
+                Result(said.get("value"), said.get("shown"), _raised(said.get("raised")))
+            )
+    if len(printed) > MOST_PRINTED:
+        printed = printed[:MOST_PRINTED] + "\n… and more"
+    return Run(tuple(results), printed, ended if whole or ended else "died", raised)
+
+
+def _raised(said: dict[str, Any] | None) -> Raised | None:
+    if said is None:
+        return None
+    return Raised(said["type"], said["message"], tuple((n, text) for n, text in said["lines"]))

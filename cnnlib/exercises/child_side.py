@@ -1,0 +1,139 @@
+"""The student's side of a run: evaluates the calls and writes what they give, a line of JSON each.
+
+:func:`main` is a fresh process's: it takes the task from standard input and writes its answers to
+the pipe whose number is its argument.
+"""
+
+import json
+import linecache
+import os
+import sys
+import sysconfig
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from cnnlib.exercises.plain import NotPlain, plain
+
+PROGRAM = "<your program>"
+HERE = Path(__file__).parent
+
+
+def run_calls(
+    task: dict[str, Any],
+    say: Callable[[str], Any],
+    function: Callable[..., Any] | None = None,
+) -> None:
+    """Run ``task["program"]`` if there is one, then its setup, then evaluate each of its calls.
+
+    Each answer is said as {"value": plain} or {"shown": text} or {"raised": {type, message,
+    lines}}. First comes {"started": true}, at the end {"ended": why}, "" where all calls have an
+    answer.
+    """
+    _limit_memory(task["memory"])
+    _one_thread()
+    space: dict[str, Any] = {"__name__": "exercise"}
+    answer, flush, dumps = _answer, _flush, json.dumps  # the program may change our module
+    try:
+        exec(task["setup"], space)
+        say(dumps({"started": True}))
+        if function is None:
+            linecache.cache[PROGRAM] = (
+                len(task["program"]), None, task["program"].splitlines(keepends=True), PROGRAM
+            )  # fmt: skip
+            exec(compile(task["program"], PROGRAM, "exec"), space)
+        else:
+            space[task["name"]] = function
+    except SyntaxError as error:
+        said = _raised(error)
+        if error.filename == PROGRAM:
+            said["lines"] = [[error.lineno or 0, (error.text or "").strip()]]
+        kind = "syntax" if error.filename == PROGRAM else "raised"
+        say(dumps({"ended": kind, "raised": said}))
+        return
+    except BaseException as error:  # whatever a program may raise, SystemExit too
+        say(dumps({"ended": _kind(error), "raised": _raised(error)}))
+        return
+    if not callable(space.get(task["name"])):
+        say(dumps({"ended": "missing"}))
+        return
+    for call in task["calls"]:
+        said = answer(call, space)
+        flush()
+        if said.get("ended"):
+            say(dumps(said))
+            return
+        say(dumps(said))
+    say(dumps({"ended": ""}))
+
+
+def _answer(call: str, space: dict[str, Any]) -> dict[str, Any]:
+    try:
+        return {"value": plain(eval(call, dict(space)))}
+    except NotPlain as error:
+        return {"shown": str(error)}
+    except BaseException as error:
+        if _kind(error) == "memory":
+            return {"ended": "memory"}
+        return {"raised": _raised(error)}
+
+
+def _flush() -> None:
+    """Show what the program has printed, which may be ended any moment."""
+    try:
+        sys.stdout.flush()
+    except BaseException:
+        pass  # it has put something of its own in the place of stdout
+
+
+def _kind(error: BaseException) -> str:
+    out_of_memory = isinstance(error, MemoryError) or "can't allocate memory" in str(error)
+    return "memory" if out_of_memory else "raised"
+
+
+def _raised(error: BaseException) -> dict[str, Any]:
+    """An exception as the student should see it: the lines of the own program, none of ours."""
+    try:
+        message = str(error)
+    except BaseException:
+        message = ""
+    lines = [
+        [frame.lineno, (frame.line or "").strip()]
+        for frame in traceback.extract_tb(error.__traceback__)
+        if _is_students(frame.filename)
+    ]
+    return {"type": type(error).__name__, "message": message[:500], "lines": lines[-5:]}
+
+
+def _is_students(filename: str) -> bool:
+    if filename.startswith("<"):
+        return filename == PROGRAM or filename.startswith("<ipython-input")
+    ours = [str(HERE), *(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib"))]
+    return not any(filename.startswith(folder) for folder in ours)
+
+
+def _limit_memory(room: int) -> None:
+    """At most ``room`` bytes more than now, where the system can keep a process to it."""
+    try:
+        import resource
+
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+        most = pages * os.sysconf("SC_PAGE_SIZE") + room
+        resource.setrlimit(resource.RLIMIT_AS, (most, most))
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    except (ImportError, OSError, ValueError):
+        pass  # no such limit here: the limit on time still holds
+
+
+def _one_thread() -> None:
+    """A copied process has lost the threads of torch's pool, and would wait for them."""
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)
+
+
+def main() -> None:
+    pipe, task = int(sys.argv[1]), json.loads(sys.stdin.buffer.read())
+    run_calls(task, lambda line: os.write(pipe, line.encode() + b"\n"))
+    _flush()
+    os._exit(0)  # whatever the program has left running

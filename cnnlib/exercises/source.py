@@ -1,0 +1,256 @@
+"""The one source of an exercise: a Markdown file beside its chapter, for teachers and tests.
+
+``book/foundations/arithmetic.exercises.md`` holds the exercises of *arithmetic*. Each begins with a
+heading that is its function's name and may go on with settings, "points: 2". Then comes the prompt
+in Markdown. Fenced blocks with a second word are the parts:
+
+    ```python starter      what the student begins with
+    ```python setup        run before the cases; public
+    ```python cases        one call a line; public
+    ```python hidden       one call a line; for the grader alone
+    ```python solution     a right program
+    ```python another      another right program, of an unusual kind; as often as wanted
+    ```python wrong        a wrong program that looks right; its first comment is said to a student
+                           whose answer is the same as this program's
+    ```text hint           shown when asked for, one after the other; three at most
+
+Nothing but settings, prompt, starter, setup, cases and hints may reach a student.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from cnnlib.exercises.agreement import Run, judge
+from cnnlib.exercises.child import run_program
+from cnnlib.exercises.record import Case, Known, Record
+
+SUFFIX = ".exercises.md"
+FENCE = re.compile(r"(`{3,})(\w+) (\w+)\s*$")
+PARTS = ("starter", "setup", "cases", "hidden", "solution", "another", "wrong", "hint")
+MANY = ("another", "wrong", "hint")
+SETTINGS: dict[str, Callable[[str], Any]] = {
+    "points": int,
+    "seconds": float,
+    "tolerance": float,
+    "page": {"yes": True, "no": False}.__getitem__,
+}
+
+
+class SourceError(ValueError):
+    """A source that cannot be read, or does not hold; says the file, the exercise and what."""
+
+
+class Wrong(NamedTuple):
+    """A wrong program; ``sentence``: what to say to a student who answers as it does, or ""."""
+
+    sentence: str
+    program: str
+
+
+class Source(NamedTuple):
+    """An exercise with all its parts. ``settings`` are those that its source gives."""
+
+    key: str
+    settings: dict[str, Any]
+    prompt: str
+    starter: str
+    setup: str
+    cases: tuple[str, ...]
+    hidden: tuple[str, ...]
+    solution: str
+    another: tuple[str, ...]
+    wrong: tuple[Wrong, ...]
+    hints: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        return self.key.partition(".")[2]
+
+
+def sources_in(folder: Path) -> Iterator[Source]:
+    """The exercises of all sources under ``folder``, by chapter."""
+    for path in sorted(folder.rglob(f"*{SUFFIX}")):
+        yield from read_sources(path)
+
+
+def read_sources(path: Path) -> list[Source]:
+    """The exercises of one file.
+
+    Raises:
+        SourceError: naming the file and the exercise, if a part is missing, double or unknown.
+    """
+    chapter = path.name.removesuffix(SUFFIX)
+    text = path.read_text("utf-8")
+    found = [
+        _read(f"{chapter}.{name.strip('` ')}", lines, path)
+        for name, lines in _sections(text.splitlines())
+    ]
+    keys = [source.key for source in found]
+    for key in keys:
+        if keys.count(key) > 1:
+            raise SourceError(f"{path}: {key} stands there twice")
+    if not found:
+        raise SourceError(f"{path}: expected at least one heading, '## name'")
+    return found
+
+
+def _sections(lines: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
+    name, own, fence = None, [], None
+    for line in lines:
+        if fence is None and line.startswith("## "):
+            if name:
+                yield name, own
+            name, own = line[3:], []
+            continue
+        if mark := re.match(r"`{3,}", line):
+            fence = mark[0] if fence is None else None if line.startswith(fence) else fence
+        own.append(line)
+    if name:
+        yield name, own
+
+
+def _read(key: str, lines: list[str], path: Path) -> Source:
+    parts: dict[str, list[str]] = {name: [] for name in PARTS}
+    settings, prompt = {}, []
+    rest = iter(lines)
+    for line in rest:
+        if opening := FENCE.match(line):
+            mark, _, name = opening.groups()
+            if name not in PARTS:
+                raise SourceError(f"{path}: {key}: a part {name!r}; expected one of {PARTS}")
+            body = []
+            for inner in rest:
+                if inner.rstrip() == mark:
+                    break
+                body.append(inner)
+            else:
+                raise SourceError(f"{path}: {key}: the part {name!r} has no end")
+            parts[name].append("\n".join(body) + "\n")
+        elif not prompt and not line.strip():
+            continue
+        elif not prompt and (setting := re.match(r"(\w+): (\S+)\s*$", line)):
+            name, value = setting.groups()
+            try:
+                settings[name] = SETTINGS[name](value)
+            except (KeyError, ValueError):
+                raise SourceError(
+                    f"{path}: {key}: the setting {line!r}; expected one of {', '.join(SETTINGS)}"
+                ) from None
+        else:
+            prompt.append(line)
+    for name, bodies in parts.items():
+        if len(bodies) > 1 and name not in MANY:
+            raise SourceError(f"{path}: {key}: the part {name!r} stands there twice")
+    missing = [name for name in ("starter", "cases", "solution") if not parts[name]]
+    missing += [] if "\n".join(prompt).strip() else ["prompt"]
+    if missing:
+        raise SourceError(f"{path}: {key}: there is no {', '.join(missing)}")
+    if len(parts["hint"]) > 3:
+        raise SourceError(f"{path}: {key}: {len(parts['hint'])} hints; expected three at most")
+    one = {name: "".join(parts[name]) for name in ("starter", "setup", "solution")}
+    calls = {
+        name: tuple(line for line in "".join(parts[name]).splitlines() if line.strip())
+        for name in ("cases", "hidden")
+    }
+    return Source(
+        key=key, settings=settings, prompt="\n".join(prompt).strip(), **one, **calls,
+        another=tuple(parts["another"]), wrong=tuple(map(_wrong, parts["wrong"])),
+        hints=tuple(hint.strip() for hint in parts["hint"]),
+    )  # fmt: skip
+
+
+def _wrong(program: str) -> Wrong:
+    lines = program.splitlines(keepends=True)
+    said = []
+    while lines and lines[0].startswith("#"):
+        said.append(lines.pop(0).lstrip("# ").strip())
+    return Wrong(" ".join(said), "".join(lines))
+
+
+def record_from(source: Source, *, hidden: bool = False) -> Record:
+    """The record of an exercise: its programs are run, and what they give is written down.
+
+    With ``hidden`` it holds the hidden cases after the public ones: the grader's record.
+
+    Raises:
+        SourceError: if the solution does not give a plain value in every case.
+    """
+    calls = source.cases + (source.hidden if hidden else ())
+    bare = _bare(source)
+    expected = _values(source, run_program(bare, source.solution, calls), calls)
+    sentences = [wrong.sentence for wrong in source.wrong if wrong.sentence]
+    known: list[list[Known]] = [[] for _ in calls]
+    for wrong in source.wrong:
+        if not wrong.sentence:
+            continue
+        run = run_program(bare, wrong.program, calls)
+        for place, result in enumerate(run.results):
+            differs = result.value is not None and result.value != expected[place]
+            if differs and result.raised is None:
+                known[place].append(Known(result.value, sentences.index(wrong.sentence)))
+    exact = not any(_has_floats(value) for value in expected)
+    cases = zip(calls, expected, known, strict=True)
+    return bare._replace(
+        tolerance=source.settings.get("tolerance", 0.0 if exact else 1e-5),
+        mistakes=tuple(sentences),
+        cases=tuple(Case(call, value, tuple(list_)) for call, value, list_ in cases),
+    )
+
+
+def _bare(source: Source) -> Record:
+    settings = {"points": 1, "seconds": 5.0, "page": False} | source.settings
+    return Record(
+        key=source.key, name=source.name, points=settings["points"], starter=source.starter,
+        setup=source.setup, tolerance=0.0, seconds=settings["seconds"], page=settings["page"],
+        hints=source.hints, mistakes=(), cases=(),
+    )  # fmt: skip
+
+
+def _values(source: Source, run: Run, calls: Sequence[str]) -> list[Any]:
+    for call, result in zip(calls, run.results, strict=False):
+        if result.raised or result.shown is not None or result.value is None:
+            came = result.raised or result.shown or "None"
+            raise SourceError(f"{source.key}: the solution gives {came} for {call}")
+    if run.ended or len(run.results) < len(calls):
+        why = f"{run.ended} {run.raised or ''}".strip()
+        raise SourceError(f"{source.key}: the solution did not answer all calls: {why}")
+    return [result.value for result in run.results]
+
+
+def _has_floats(value: Any) -> bool:
+    if isinstance(value, list):
+        return any(map(_has_floats, value))
+    if isinstance(value, dict):
+        return any(map(_has_floats, value.values()))
+    return isinstance(value, float)
+
+
+def faults_of(source: Source) -> list[str]:
+    """What does not hold of an exercise, a sentence each: its programs are run and judged.
+
+    Right programs must pass every case, wrong ones must fail a public one, a wrong one that has a
+    sentence must be told it, and the starter must count as not begun.
+    """
+    whole, public = record_from(source, hidden=True), record_from(source)
+    calls = [case.call for case in whole.cases]
+    faults = []
+    if len(source.another) < 1 or len(source.wrong) < 6:
+        faults.append(
+            f"{len(source.another)} other right and {len(source.wrong)} wrong programs; "
+            "expected 1 and 6 or more"
+        )
+    for program in (source.solution, *source.another):
+        if not (verdict := judge(whole, run_program(whole, program, calls))):
+            faults.append(f"a right program fails:\n{program}{verdict}")
+    for sentence, program in source.wrong:
+        verdict = judge(public, run_program(public, program, calls[: len(public.cases)]))
+        if verdict:
+            faults.append(f"a wrong program passes the public cases:\n{program}")
+        elif sentence and verdict.sentence != sentence and verdict.kind != "raised":
+            faults.append(f"{sentence!r} is not what is said of:\n{program}{verdict}")
+    begun = judge(public, run_program(public, source.starter, calls[: len(public.cases)]))
+    if begun.kind != "not_started":
+        faults.append(f"the starter is {begun.kind}, expected not_started")
+    return [f"{source.key}: {fault}" for fault in faults]

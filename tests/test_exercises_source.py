@@ -1,0 +1,238 @@
+"""Every exercise holds: its right programs pass, its wrong ones fail, and no answer gets out."""
+
+import itertools
+import re
+from pathlib import Path
+
+import pytest
+
+from cnnlib.exercises.chapter import with_exercises
+from cnnlib.exercises.record import Record, chapters, records_of, write_records
+from cnnlib.exercises.source import (
+    SUFFIX,
+    Source,
+    SourceError,
+    Wrong,
+    faults_of,
+    read_sources,
+    record_from,
+)
+
+BOOK = Path(__file__).parents[1] / "book"
+PATHS = sorted(BOOK.rglob(f"*{SUFFIX}"))
+SOURCES = list(itertools.chain.from_iterable(map(read_sources, PATHS)))
+every_source = pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.key)
+every_file = pytest.mark.parametrize("path", PATHS, ids=lambda path: path.name)
+
+
+@every_source
+def test_right_programs_pass_and_wrong_ones_fail_with_what_they_should_be_told(source):
+    assert faults_of(source) == []
+
+
+@every_file
+def test_records_and_chapters_are_written_from_their_sources(path):
+    sources = read_sources(path)
+    chapter = path.with_name(path.name.replace(SUFFIX, ".md"))
+    text = chapter.read_text("utf-8")
+    again = "python -m cnnlib.exercises write book"
+    assert with_exercises(text, sources) == text, again
+    records = [record_from(source) for source in sources]
+    assert list(records_of(chapter.stem)) == [
+        Record.from_json(record.as_json()) for record in records
+    ], again
+
+
+def test_every_record_has_its_source():
+    assert chapters() == sorted(path.name.removesuffix(SUFFIX) for path in PATHS)
+
+
+def telling(program: str) -> list[str]:
+    """Lines of a program that would give it away: not a def, not a plain word, long enough."""
+    lines = (re.sub(r"\s+", " ", line).strip() for line in program.splitlines())
+    return [
+        line
+        for line in lines
+        if len(line) > 16 and not re.match(r"(def|import|from|class|#|for|while|if|else)\b", line)
+    ]
+
+
+@every_source
+def test_no_answer_stands_where_a_student_or_a_reader_of_the_page_looks(source):
+    """Not in the library (its records), and not in the chapters."""
+    secret = list(itertools.chain.from_iterable(map(telling, [source.solution, *source.another])))
+    secret += [call for call in source.hidden if call not in source.cases]
+    public = [*BOOK.rglob("*.md"), *(BOOK.parent / "cnnlib").rglob("*.json")]
+    texts = [
+        re.sub(r"\s+", " ", path.read_text("utf-8"))
+        for path in public
+        if not path.name.endswith(SUFFIX) and "logs" not in path.parts
+    ]
+    assert [line for line in secret if any(line in text for text in texts)] == []
+
+
+# --- How a source is read -----------------------------------------------------------------------
+
+WHOLE = """# Exercises of a chapter
+
+## `twice`
+points: 3
+page: yes
+
+Write `twice`.
+
+```python
+twice(2)  # is part of the prompt
+```
+
+```python starter
+def twice(x):
+    ...
+```
+
+```python setup
+one = 1
+```
+
+```python cases
+twice(one)
+
+twice(2)
+```
+
+```python hidden
+twice(7)
+```
+
+```python solution
+def twice(x):
+    return 2 * x
+```
+
+```python another
+twice = (2).__mul__
+```
+
+```python wrong
+# You square it:
+# 1 and 2 are no good cases.
+def twice(x):
+    # and this comment is the program's
+    return x * x
+```
+
+```python wrong
+def twice(x): return x
+```
+
+```text hint
+Add it to itself.
+```
+"""
+
+
+@pytest.fixture
+def written(tmp_path):
+    def write(text: str) -> Path:
+        path = tmp_path / f"chapter{SUFFIX}"
+        path.write_text(text)
+        return path
+
+    return write
+
+
+def test_a_source_is_read_whole(written):
+    assert read_sources(written(WHOLE)) == [
+        Source(
+            key="chapter.twice",
+            settings={"points": 3, "page": True},
+            prompt="Write `twice`.\n\n```python\ntwice(2)  # is part of the prompt\n```",
+            starter="def twice(x):\n    ...\n",
+            setup="one = 1\n",
+            cases=("twice(one)", "twice(2)"),
+            hidden=("twice(7)",),
+            solution="def twice(x):\n    return 2 * x\n",
+            another=("twice = (2).__mul__\n",),
+            wrong=(
+                Wrong(
+                    "You square it: 1 and 2 are no good cases.",
+                    "def twice(x):\n    # and this comment is the program's\n    return x * x\n",
+                ),
+                Wrong("", "def twice(x): return x\n"),
+            ),
+            hints=("Add it to itself.",),
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("```python starter", "```python begin", "a part 'begin'; expected one of"),
+        ("```python solution\n", "```python setup\n", "'setup' stands there twice"),
+        ("points: 3", "points: many", "'points: many'; expected one of points"),
+        ("points: 3", "marks: 3", "'marks: 3'; expected one of points"),
+        ("Write `twice`.\n\n```python\ntwice(2)  # is part of the prompt\n```", "", "no prompt"),
+        ("Add it to itself.\n```", "Add it", "'hint' has no end"),
+        ("## `twice`", "# twice", "at least one heading"),
+        ("```text hint", "```text hint\n```\n" * 3 + "```text hint", "4 hints; expected three"),
+        ("```python cases\ntwice(one)\n\ntwice(2)\n```", "", "no cases"),
+    ],
+)
+def test_a_source_that_cannot_be_read_says_where_and_what(written, old, new, says):
+    assert old in WHOLE
+    with pytest.raises(SourceError, match=re.escape(says)) as error:
+        read_sources(written(WHOLE.replace(old, new)))
+    assert f"chapter{SUFFIX}" in str(error.value)
+
+
+def test_the_same_name_twice_is_refused(written):
+    with pytest.raises(SourceError, match=r"chapter\.twice stands there twice"):
+        read_sources(written(WHOLE + WHOLE))
+
+
+def test_faults_of_an_exercise_are_found(written):
+    [source] = read_sources(written(WHOLE))
+    found = "\n".join(faults_of(source))
+    assert "1 other right and 2 wrong programs; expected 1 and 6" in found
+    assert "passes" not in found
+    squares = source._replace(cases=("twice(2)",))
+    assert "a wrong program passes the public cases" in "\n".join(faults_of(squares))
+    other = source._replace(another=("def twice(x): return 2 * min(x, 3)\n",))
+    assert "a right program fails" in "\n".join(faults_of(other))  # in a hidden case
+    begun = source._replace(starter="def twice(x): return 0\n")
+    assert "the starter is differs" in "\n".join(faults_of(begun))
+
+
+def test_a_solution_that_does_not_answer_is_no_record(written):
+    [source] = read_sources(written(WHOLE))
+    for program in ("def twice(x): ...", "def twice(x): return {x}", "twice = 2", "1 / 0"):
+        with pytest.raises(SourceError, match=r"chapter\.twice: the solution"):
+            record_from(source._replace(solution=program))
+
+
+def test_a_record_holds_what_is_public_and_no_more(written):
+    [source] = read_sources(written(WHOLE))
+    record = record_from(source)
+    assert [case.call for case in record.cases] == list(source.cases)
+    assert record.tolerance == 0 and record.points == 3 and record.page
+    assert record.cases[0].known == ((1, 0),) and record.cases[1].known == ()
+    text = write_records([record])
+    assert "2 * x" not in text and "__mul__" not in text and "twice(7)" not in text
+    assert [case.call for case in record_from(source, hidden=True).cases][-1] == "twice(7)"
+    decimal = source._replace(solution="def twice(x): return 2.0 * x")
+    assert record_from(decimal).tolerance == 1e-5
+
+
+def test_a_chapter_takes_each_exercise_into_its_place(written):
+    [source] = read_sources(written(WHOLE))
+    place = "# A chapter\n\n<!-- exercise: twice -->\nold\n<!-- end of exercise -->\n\nAnd on.\n"
+    text = with_exercises(place, [source])
+    assert "old" not in text and text.endswith("And on.\n") and text.count("**1.** Write") == 1
+    assert text.index("CodeExercise(exercise(") < text.index('check("chapter.twice", twice)')
+    assert with_exercises(text, [source]) == text
+    plain = with_exercises(place, [source._replace(settings={})])
+    assert "CodeExercise" not in plain and "remove-cell" not in plain and "(1 point)" in plain
+    for wrong in ("# A chapter\n", place.replace("twice", "thrice"), place + place):
+        with pytest.raises(SourceError, match="expected one place each"):
+            with_exercises(wrong, [source])
