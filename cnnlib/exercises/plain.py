@@ -58,11 +58,13 @@ def _plain(value, depth, room):
         value = value.detach()
     if hasattr(value, "tolist"):  # a tensor, an array, or one number of it
         return _plain(value.tolist(), depth, room)
-    if hasattr(value, "__next__") or hasattr(value, "__iter__") or isinstance(value, (list, tuple)):
-        return [_plain(one, depth - 1, room) for one in value]
     if hasattr(value, "__float__"):  # a fraction, a decimal
         return _finite(float(value))
-    raise NotPlain
+    try:
+        values = iter(value)  # MicroPython's range has no __iter__ to be asked for
+    except TypeError:
+        raise NotPlain from None
+    return [_plain(one, depth - 1, room) for one in values]
 
 
 def _finite(number):

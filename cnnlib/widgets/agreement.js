@@ -1,0 +1,99 @@
+// Whether what came is what was expected, and what to say if not: a twin of
+// cnnlib/exercises/agreement.py. tests/exercise_agreement.json holds both to the same cases.
+
+const SHOWN = 200; // characters of a value that is shown
+
+// Whether a plain value agrees with the expected one. true and false are no numbers. Numbers agree
+// within `tolerance` times the larger of 1 and the expected one's size; lists one by one, and so
+// objects of the same keys.
+export function agrees(got, expected, tolerance) {
+  if (typeof expected === "number") {
+    return typeof got === "number"
+      && Math.abs(got - expected) <= tolerance * Math.max(1, Math.abs(expected));
+  }
+  if (expected === null || typeof expected !== "object") return got === expected;
+  if (got === null || typeof got !== "object" || Array.isArray(got) !== Array.isArray(expected)) {
+    return false;
+  }
+  const keys = Object.keys(expected);
+  return Object.keys(got).length === keys.length
+    && keys.every((key) => Object.hasOwn(got, key) && agrees(got[key], expected[key], tolerance));
+}
+
+// The verdict on a run (see code_runner.js), the first case that fails deciding:
+//
+//   kind       "right", "not_started" (nothing comes where something is expected, in the first case
+//              already), "missing" (no function of that name), "syntax", "raised", "differs",
+//              "mistake" (it differs as a known wrong program does), "time", "memory", "died"
+//              (Python itself ended) or "unable" (there is no Python; `why`)
+//   case, call, passed     the case that fails and how many came before; null where it got to none
+//   got, expected          as texts
+//   say                    what is said of a known mistake
+//   raised                 {type, message, lines: [[number, text], ...]}
+//   printed, more          what the program printed
+export function judge(record, run) {
+  const { results, calling, printed, more = false, ended, raised = null, why = "" } = run;
+  const verdict = (kind, place = null, told = {}) => ({
+    kind, case: place, passed: place ?? 0, call: place === null ? null : record.cases[place].call,
+    expected: place === null ? null : written(record.cases[place].expected),
+    got: null, say: null, raised: null, printed, more, ...told,
+  });
+  const fault = results.findIndex((result, i) => faultOf(record, result, i) !== null);
+  if (fault >= 0) {
+    const { kind, ...told } = faultOf(record, results[fault], fault);
+    return verdict(kind, fault, told);
+  }
+  if (ended === "unable") return verdict(ended, null, { why });
+  if (ended) return verdict(ended, calling ? results.length : null, { raised });
+  return { ...verdict("right"), passed: results.length };
+}
+
+// What is wrong with the result of a case: {kind, got, say, raised}, or null.
+function faultOf({ cases, mistakes, tolerance }, { value, shown, raised }, i) {
+  if (raised) return { kind: "raised", raised };
+  if (shown !== undefined) return { kind: "differs", got: shown };
+  if (agrees(value, cases[i].expected, tolerance)) return null;
+  const got = written(value);
+  if (value === null && i === 0) return { kind: "not_started", got };
+  const known = cases[i].mistakes.find(([wrong]) => wrong !== null && agrees(value, wrong, tolerance));
+  return known ? { kind: "mistake", got, say: mistakes[known[1]] } : { kind: "differs", got };
+}
+
+// What each case of a run gave, in words: {got, isRight}, and null for a case that was not called.
+export function rowsOf(record, { results }) {
+  return record.cases.map((_, i) => {
+    if (i >= results.length) return null;
+    const { value, shown, raised } = results[i];
+    return {
+      got: raised ? raised.type : shown ?? written(value),
+      isRight: faultOf(record, results[i], i) === null,
+    };
+  });
+}
+
+// A plain value as Python writes it, shortened.
+export function written(value) {
+  const text = python(value);
+  return text.length <= SHOWN ? text : `${text.slice(0, SHOWN - 2)} …`;
+}
+
+function python(value) {
+  if (value === null) return "None";
+  if (value === true) return "True";
+  if (value === false) return "False";
+  if (typeof value === "number") return Number.isInteger(value) ? String(value) : sixDigits(value);
+  if (typeof value === "string") return JSON.stringify(value);
+  if (Array.isArray(value)) return `[${value.map(python).join(", ")}]`;
+  const entries = Object.entries(value).map(([key, one]) => `${JSON.stringify(key)}: ${python(one)}`);
+  return `{${entries.join(", ")}}`;
+}
+
+// As "%.6g" does, where a value is no whole number.
+function sixDigits(value) {
+  const [digits, power] = value.toExponential(5).split("e");
+  if (power < -4 || power > 5) {
+    const short = digits.includes(".") ? digits.replace(/\.?0+$/, "") : digits;
+    return `${short}e${power[0]}${power.slice(1).padStart(2, "0")}`;
+  }
+  return String(Number(value.toPrecision(6)));
+}
