@@ -13,7 +13,7 @@ import torch
 
 import cnnlib.exercises as exercises
 from cnnlib.exercises.agreement import agrees, judge, written
-from cnnlib.exercises.child import MOST_PRINTED, run_function, run_program
+from cnnlib.exercises.child import MOST_PRINTED, run_apart, run_function, run_program
 from cnnlib.exercises.plain import NotPlain, plain, shown
 from cnnlib.exercises.record import Case, Known, Record, record_of, records_of, write_records
 
@@ -34,9 +34,9 @@ DOUBLE = record(("f(1)", 2), ("f(2.5)", 5.0), ("f(0)", 0))
 
 
 def verdict_on(program, asked=DOUBLE, *, fresh=False):
-    return judge(
-        asked, run_program(asked, program, [case.call for case in asked.cases], fresh=fresh)
-    )
+    calls = [case.call for case in asked.cases]
+    run = run_apart(asked, [program], calls) if fresh else run_program(asked, program, calls)
+    return judge(asked, run)
 
 
 # --- Plain values -------------------------------------------------------------------------------
@@ -311,6 +311,26 @@ def test_setup_comes_before_the_program_and_the_calls_use_it():
 def test_a_case_cannot_change_the_next_ones_names():
     asked = record(("f(1)", 1), ("f(2)", 2))
     assert verdict_on("n = 0\ndef f(x):\n    global n\n    n += 1\n    return n", asked)
+
+
+@pytest.mark.parametrize(
+    ("cells", "kind"),
+    [
+        (["def f(x): return 2 * x", "1 / 0"], "right"),
+        (["1 / 0", "y z", "import sys; sys.exit()", "def f(x): return 2 * x"], "right"),
+        (["factor = 2", "def f(x): return factor * x"], "right"),
+        (["def f(x): return 3 * x", "def f(x): return 2 * x"], "right"),
+        (["def f(x): return 2 * x", "def f(x): return 3 * x"], "differs"),
+        (["def f(x): return 2 * x", "f = 3"], "missing"),
+        (["1 / 0", ""], "raised"),
+        (["def f(x) return 2", ""], "syntax"),
+        (["", ""], "missing"),
+        ([], "missing"),
+    ],
+)
+def test_cells_run_as_in_a_notebook(cells, kind):
+    run = run_apart(DOUBLE, cells, [case.call for case in DOUBLE.cases])
+    assert judge(DOUBLE, run).kind == kind
 
 
 # --- check, as a notebook calls it ---------------------------------------------------------------
