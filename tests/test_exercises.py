@@ -12,8 +12,15 @@ import pytest
 import torch
 
 import cnnlib.exercises as exercises
+from cnnlib.exercises import child
 from cnnlib.exercises.agreement import agrees, judge, written
-from cnnlib.exercises.child import MOST_PRINTED, run_apart, run_function, run_program
+from cnnlib.exercises.child import (
+    MOST_PRINTED,
+    CouldNotRun,
+    run_apart,
+    run_function,
+    run_program,
+)
 from cnnlib.exercises.plain import NotPlain, plain, shown
 from cnnlib.exercises.record import Case, Known, Record, record_of, records_of, write_records
 
@@ -301,6 +308,22 @@ def f(x):
     assert verdict_on(program, asked, fresh=True)
     assert not verdict_on(program, asked)  # a copy knows all: the test can fail
     assert keep
+
+
+def test_what_cannot_be_run_is_no_verdict(monkeypatch):
+    def broken(setup):
+        return record(("f(1)", 2), setup=setup)
+
+    for setup in ("1 / 0", "import nothing_of_that_name", "f("):
+        with pytest.raises(CouldNotRun, match="before the answer ran"):
+            verdict_on("def f(x): return 2", broken(setup))
+        with pytest.raises(CouldNotRun, match="before the answer ran"):
+            verdict_on("def f(x): return 2", broken(setup), fresh=True)
+    with pytest.raises(CouldNotRun, match="died before the answer ran"):
+        run_apart(DOUBLE, ["def f(x): return 2 * x"], ["f(1)"], within=["false"])
+    monkeypatch.setattr(child, "STARTING", 0.1)
+    with pytest.raises(CouldNotRun, match="time before the answer ran"):
+        verdict_on("", broken("import time\ntime.sleep(20)"), fresh=True)
 
 
 def test_setup_comes_before_the_program_and_the_calls_use_it():

@@ -25,6 +25,10 @@ MOST_ANSWERED = 1 << 26  # bytes
 STARTING = 60.0  # seconds that Python and torch may take to start, on the slowest machine
 
 
+class CouldNotRun(RuntimeError):
+    """The process that should have run an answer did not begin to; no answer is to blame."""
+
+
 def run_function(record: Record, function: Callable[..., Any], calls: Sequence[str]) -> Run:
     """Evaluate ``calls`` with ``function`` under the exercise's name, in a copy of this process.
 
@@ -46,6 +50,9 @@ def run_apart(
     It holds nothing of this process's memory or environment, and so not what is expected.
     ``within`` is the beginning of a command that locks in the command behind it, as bubblewrap
     does.
+
+    Raises:
+        CouldNotRun: if the new Python did not start, or the exercise's own setup failed.
     """
     return _run_fresh(_task(record, calls) | {"cells": list(cells)}, record.seconds, within)
 
@@ -180,6 +187,10 @@ def _collect(lines: Sequence[str], printed: str, ended: str) -> Run:
             results.append(
                 Result(said.get("value"), said.get("shown"), _raised(said.get("raised")))
             )
+    if not any('"started"' in line for line in lines[:1]):
+        raise CouldNotRun(
+            f"{ended or 'died'} before the answer ran: {raised or ''}\n{printed[-2000:]}"
+        )
     if len(printed) > MOST_PRINTED:
         printed = printed[:MOST_PRINTED] + "\n… and more"
     return Run(tuple(results), printed, ended if whole or ended else "died", raised)
