@@ -12,19 +12,19 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
 from nbformat import NotebookNode
-from nbformat.v4 import new_output
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_output
+from nbgrader.api import Gradebook
 from nbgrader.preprocessors import (
     AssignLatePenalties,
     CheckCellMetadata,
     ClearOutput,
     ComputeChecksums,
-    DeduplicateIds,
     LimitOutput,
     LockCells,
     NbGraderPreprocessor,
@@ -33,7 +33,7 @@ from nbgrader.preprocessors import (
     SaveAutoGrades,
     SaveCells,
 )
-from nbgrader.utils import is_grade, is_locked, is_solution
+from nbgrader.utils import is_grade, is_solution
 from traitlets import Unicode
 
 import cnnlib
@@ -76,17 +76,17 @@ def sandbox() -> tuple[str, ...]:
     return command if trial.returncode == 0 else ()
 
 
-def mark(graded: Graded, own: Sequence[str], before: Sequence[str]) -> Verdict:
-    """The verdict on an exercise: by its own cells, or with all cells before, if that is better.
+def mark(graded: Graded, answer: str, others: Sequence[str]) -> Verdict:
+    """The verdict on an exercise: by the answer's cell alone, or with the student's other cells.
 
-    A mistake in somebody else's exercise, or an endless loop, then costs no points here.
+    An endless loop in somebody else's exercise then costs no points here.
     """
     calls = [case.call for case in graded.record.cases]
-    verdict = judge(graded.record, run_apart(graded.record, own, calls, sandbox()))
-    if verdict or not before or verdict.kind in ("syntax", "time", "memory"):
-        return verdict
-    whole = judge(graded.record, run_apart(graded.record, [*before, *own], calls, sandbox()))
-    return whole if whole or whole.kind == "differs" else verdict
+    alone = judge(graded.record, run_apart(graded.record, [answer], calls, sandbox()))
+    if alone.kind not in ("raised", "missing") or not others:
+        return alone
+    whole = judge(graded.record, run_apart(graded.record, [*others, answer], calls, sandbox()))
+    return alone if whole.kind in ("time", "memory", "died") else whole
 
 
 def told(verdict: Verdict, public: int) -> str:
@@ -100,6 +100,7 @@ def told(verdict: Verdict, public: int) -> str:
     return f"✗ {name} passes the {public} public cases and {how} a hidden one.{sentence}"
 
 
+ANSWER = "-answer"  # behind an exercise's name: the cell for it
 MAGIC = re.compile(r"^\s*[%!].*$", re.MULTILINE)
 
 
@@ -111,10 +112,14 @@ class JudgeApart(NbGraderPreprocessor):
     def preprocess(self, nb: NotebookNode, resources: dict) -> tuple[NotebookNode, dict]:
         name = resources["nbgrader"]["notebook"]
         graded = read_records(Path(self.records) / f"{name}.json")
-        for cell, own, before in _exercises(nb):
+        answers, others = _cells_of(nb)
+        for cell in nb.cells:
+            if not is_grade(cell) or is_solution(cell):
+                continue
             exercise = cell.metadata.nbgrader.grade_id
             one = graded[exercise]
-            verdict = mark(one, own, before)
+            before = [*others, *(text for name, text in answers.items() if name != exercise)]
+            verdict = mark(one, answers.get(exercise, ""), before)
             text = told(verdict, one.public)
             self.log.info("%s: %s", exercise, verdict.kind)
             cell.outputs = [
@@ -125,20 +130,42 @@ class JudgeApart(NbGraderPreprocessor):
         return nb, resources
 
 
-def _exercises(nb: NotebookNode) -> Iterator[tuple[NotebookNode, list[str], list[str]]]:
-    """Each cell that gives marks by itself, with the student's cells since the one before it, and
-    all those before them."""
-    own: list[str] = []
-    before: list[str] = []
+def _cells_of(nb: NotebookNode) -> tuple[dict[str, str], list[str]]:
+    """The answers' cells by the name of their exercise, and the student's other cells of code."""
+    answers, others = {}, []
     for cell in nb.cells:
-        if cell.cell_type != "code":
+        if cell.cell_type != "code" or is_grade(cell):
             continue
-        if is_grade(cell) and not is_solution(cell):
-            yield cell, list(own), list(before)
-            before += own
-            own = []
-        elif not is_locked(cell) or is_solution(cell):
-            own.append(MAGIC.sub("", cell.source))
+        source = MAGIC.sub("", cell.source)
+        name = cell.metadata.get("nbgrader", {}).get("grade_id", "")
+        if is_solution(cell) and name.endswith(ANSWER):
+            answers[name.removesuffix(ANSWER)] = source
+        else:
+            others.append(source)
+    return answers, others
+
+
+class OneOfEach(NbGraderPreprocessor):
+    """Gives back a deleted cell that gives marks, and takes the marks from a copy of one."""
+
+    def preprocess(self, nb: NotebookNode, resources: dict) -> tuple[NotebookNode, dict]:
+        seen = set()
+        for cell in nb.cells:
+            name = cell.metadata.get("nbgrader", {}).get("grade_id")
+            if name and name in seen:
+                del cell.metadata["nbgrader"]
+            seen.add(name)
+        where = resources["nbgrader"]
+        with Gradebook(where["db_url"]) as book:
+            cells = book.find_notebook(where["notebook"], where["assignment"]).grade_cells
+            lost = [(cell.name, cell.cell_type) for cell in cells if cell.name not in seen]
+        for name, kind in lost:
+            cell = new_code_cell() if kind == "code" else new_markdown_cell()
+            marks = {"grade_id": name, "cell_type": kind, "schema_version": 3}
+            cell.metadata["nbgrader"] = marks | dict.fromkeys(("grade", "locked"), True)
+            cell.metadata["nbgrader"] |= {"solution": kind != "code", "task": False, "points": 0}
+            nb.cells.append(cell)  # nbgrader then writes in what its database has
+        return nb, resources
 
 
 class KeepOutputs(NbGraderPreprocessor):
@@ -176,7 +203,7 @@ def configure(c, course: str | Path, name: str) -> None:
         LockCells, ClearOutput, ComputeChecksums, SaveCells, CheckCellMetadata,
     ]  # fmt: skip
     c.Autograde.sanitize_preprocessors = [
-        KeepOutputs, DeduplicateIds, OverwriteKernelspec, OverwriteCells, CheckCellMetadata,
+        KeepOutputs, OneOfEach, OverwriteKernelspec, OverwriteCells, CheckCellMetadata,
     ]  # fmt: skip
     c.Autograde.autograde_preprocessors = [
         JudgeApart, LimitOutput, SaveAutoGrades, AssignLatePenalties, CheckCellMetadata,

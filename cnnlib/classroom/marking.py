@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from nbgrader.api import MissingEntry
 from nbgrader.apps import NbGraderAPI
 from tqdm.auto import tqdm
 
@@ -68,7 +69,7 @@ def _score(api: NbGraderAPI, assignment: str, student: str) -> tuple[float, floa
         most = book.find_assignment(assignment).max_score
         try:
             return book.find_submission(assignment, student).score, most
-        except LookupError:
+        except MissingEntry:
             return 0.0, most
 
 
