@@ -9,6 +9,8 @@ import argparse
 import sys
 from pathlib import Path
 
+ADDRESS = "https://github.com/cnn-taken-apart/book@students"
+
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m cnnlib.classroom", description=__doc__)
@@ -17,6 +19,9 @@ def main(arguments: list[str] | None = None) -> int:
     make = words.add_parser("make")
     make.add_argument("book", type=Path)
     make.add_argument("folder", type=Path)
+    make.add_argument(
+        "--address", default=ADDRESS, help="of the repository that notebooks install cnnlib from"
+    )
     mark = words.add_parser("mark")
     mark.add_argument("course", type=Path)
     mark.add_argument("assignment", nargs="?")
@@ -32,14 +37,22 @@ def main(arguments: list[str] | None = None) -> int:
 def _make(asked: argparse.Namespace) -> int:
     import torch  # noqa: F401  once here, not in each process that runs a solution
 
+    from cnnlib.classroom.answers import answer_book, write_pdf
     from cnnlib.classroom.assignments import write_course
     from cnnlib.classroom.chapters import chapters_in
     from cnnlib.classroom.course import release
+    from cnnlib.classroom.notebooks import write_notebooks
 
     chapters = list(chapters_in(asked.book))
     write_course(chapters, asked.folder / "course")
     release(asked.folder / "course")
-    print(f"{asked.folder}: {len(chapters)} assignments")
+    print(f"{asked.folder}/course: {len(chapters)} assignments of nbgrader")
+    notebooks = write_notebooks(asked.book, asked.folder / "notebooks", asked.address)
+    print(f"{asked.folder}/notebooks.zip: {len(notebooks)} plain notebooks")
+    page, pdf = asked.folder / "answers.html", asked.folder / "answers.pdf"
+    page.write_text(answer_book(chapters), "utf-8")
+    print(f"{page}: the answer book, not for students")
+    print(f"{pdf}: to print" if write_pdf(page, pdf) else "no PDF of it: there is no Chromium here")
     return 0
 
 
