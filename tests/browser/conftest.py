@@ -11,8 +11,11 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.browser.chromium import FLAGS, find_chromium
+from tests.conftest import book_part
 
 ROOT = Path(__file__).parents[2]
+
+write_python = book_part("page_python").write_python
 
 
 # --- One server ---------------------------------------------------------------------------------
@@ -122,6 +125,8 @@ def write_page_of(folder: Path, *widgets, theme: str = "light", around: str = ""
         if not (folder / name).exists():
             (folder / name).symlink_to(ROOT / target)
     places = "".join(widget.page_form() for widget in widgets)
+    if 'data-cnn-widget="code_exercise"' in places:
+        write_python(folder)
     named = " ".join(re.findall(r'data-cnn-styles="([^"]*)"', places)).split()
     styles = "".join(
         f'<link rel="stylesheet" href="widgets/{name}.css">' for name in dict.fromkeys(named)
