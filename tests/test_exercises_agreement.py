@@ -1,4 +1,4 @@
-"""Agreement in Python, by the cases that JavaScript's twin is held to as well (test_code_exercise)."""
+"""Agreement in Python, by the cases that JavaScript's twin is held to as well."""
 
 import json
 from typing import Any

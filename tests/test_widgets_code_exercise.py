@@ -2,6 +2,7 @@
 
 import pytest
 
+from cnnlib.exercises.record import chapters, records_of
 from cnnlib.widgets.code_exercise import LONGEST, CodeExercise, checked_record, is_program, written
 
 OUTPUT_SIZE = {
@@ -51,7 +52,7 @@ MAX_POOL = {
     "key": "pooling.max_pool",
     "name": "max_pool",
     "points": 3,
-    "starter": "def max_pool(row, size):\n    # the largest values, and their places in the row\n    ...\n",
+    "starter": "def max_pool(row, size):\n    # the values and their places\n    ...\n",
     "cases": [
         {"call": "max_pool([1, 5, 2, 2], 2)", "expected": {"values": [5, 2], "switches": [1, 2]}},
         {"call": "max_pool([-1.5, -2], 2)", "expected": {"values": [-1.5], "switches": [0]}},
@@ -81,9 +82,18 @@ def make(**options) -> CodeExercise:
 def test_a_record_gets_all_its_entries_and_the_editor_its_starter(record):
     widget = CodeExercise(record)
     assert widget.code == record["starter"] and widget.hints == 0
-    assert widget.fixed["record"] == checked_record(record) == checked_record(checked_record(record))
+    assert (
+        widget.fixed["record"] == checked_record(record) == checked_record(checked_record(record))
+    )
     assert widget.fixed["record"].items() >= {"seconds": 2, "page": True, "tolerance": 1e-6}.items()
     assert widget.questions() == [record["key"]]
+
+
+def test_every_record_of_the_library_is_one():
+    records = [record for chapter in chapters() for record in records_of(chapter)]
+    assert records
+    for record in records:
+        assert CodeExercise(record.as_json()).fixed["record"]["key"] == record.key
 
 
 @pytest.mark.parametrize(
@@ -105,7 +115,11 @@ def test_a_record_gets_all_its_entries_and_the_editor_its_starter(record):
         ("cases", [], r"record\['cases'\]=\[\]: expected a list of at least one case"),
         ("cases", [{"call": "f()"}], r"record\['cases'\]\[0\]=.*expected a dict with call"),
         ("cases", [{"call": " ", "expected": 1}], r"record\['cases'\]\[0\]\['call'\]=' '"),
-        ("cases", [{"call": "f()", "expected": float("inf")}], r"\['expected'\]=inf: .*plain value"),
+        (
+            "cases",
+            [{"call": "f()", "expected": float("inf")}],
+            r"\['expected'\]=inf: .*plain value",
+        ),
         (
             "cases",
             [{"call": "f()", "expected": 1, "mistakes": [[2, 2]]}],

@@ -43,7 +43,7 @@ export function workerMain(loadMicroPython) {
       piece += letter;
       count += letter.length;
     } else more = true;
-    if (piece && now() - told > 50) tellPrinted();
+    if (piece.endsWith("\n") || (piece && now() - told > 50)) tellPrinted();
   }
 
   function tellPrinted() {

@@ -86,11 +86,16 @@ def watched_page(browser: Browser, **options) -> Page:
         if not request.url.startswith(("http://127.0.0.1:", "data:", "blob:", "file:")):
             fault(f"request to another host: {request.url}")
 
+    def failed(request) -> None:
+        # A worker that is ended before it has begun no longer needs its text.
+        if not (request.url.startswith("blob:") and request.failure == "net::ERR_ABORTED"):
+            fault(f"failed: {request.url} {request.failure}")
+
     context.on("request", requested)
     page.on("console", lambda m: m.type in ("error", "warning") and fault(m.text))
     page.on("pageerror", lambda error: fault(f"uncaught: {error}"))
     page.on("response", lambda r: r.status >= 400 and fault(f"{r.status} {r.url}"))
-    page.on("requestfailed", lambda r: fault(f"failed: {r.url} {r.failure}"))
+    page.on("requestfailed", failed)
     page.set_default_timeout(10_000)
     return page
 
