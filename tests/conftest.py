@@ -1,7 +1,9 @@
 """Fixtures for all tests, and what a worker of pytest-xdist owes the others: one thread."""
 
+import importlib.util
 import os
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import torch
@@ -26,6 +28,14 @@ def pytest_collection_modifyitems(items) -> None:
                 item.add_marker(mark)
         if "browser" in Path(item.path).parts:  # a busy machine may draw late
             item.add_marker(pytest.mark.flaky(reruns=1))
+
+
+def book_part(name: str) -> ModuleType:
+    """A part of the book's build, ``book/_ext/<name>.py``."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "book" / "_ext" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture(scope="session")

@@ -21,6 +21,7 @@ SAMPLES: dict[str, Callable[[], anywidget.AnyWidget]] = {
     "augmentation": partial(made_in, "test_widgets_augmentation", "make"),
     "backward": partial(made_in, "test_widgets_backward", "make"),
     "checkerboard": partial(made_in, "test_widgets_checkerboard", "make"),
+    "code_exercise": partial(made_in, "test_widgets_code_exercise", "make"),
     # Among stuffed zeros with a stride of 2, all of its controls can be moved.
     "convolution_explorer": partial(
         ConvolutionExplorer, preset="padding_strides_transposed", view="stuffed"
@@ -50,6 +51,7 @@ SAMPLES: dict[str, Callable[[], anywidget.AnyWidget]] = {
 # classes, families.
 DATA: dict[str, tuple[str, ...]] = {
     "augmentation": ("pictures",),
+    "code_exercise": ("record",),
     "equivariance": ("pictures",),
     "feature_maps": ("titles",),
     "filter_history": ("network",),

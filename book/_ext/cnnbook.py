@@ -5,12 +5,13 @@
 - ``site_files`` puts the widgets' files and the front page into the site.
 - ``questions`` counts what there is to answer on each page.
 - ``from_disk`` writes what pages need that are opened by a double-click.
+- ``page_python`` writes what a page needs to run a reader's program.
 - ``report`` says what the build took, what failed and where the book is.
 """
 
 from sphinx.application import Sphinx
 
-PARTS = ("running", "pages", "site_files", "questions", "from_disk", "report")
+PARTS = ("running", "pages", "site_files", "questions", "from_disk", "page_python", "report")
 
 
 def setup(app: Sphinx) -> dict:

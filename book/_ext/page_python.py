@@ -1,8 +1,8 @@
-"""Python for the page: MicroPython as one script that a page loads when a reader first runs a program.
+"""Python for the page: MicroPython as one script, loaded when a reader first runs a program.
 
-A page that is opened from disk may load classic scripts and nothing else, and a site's pages request
-nothing by hand. So what is vendored in ``book/_static/micropython/`` goes into one such script, for
-both alike. It is read by ``cnnlib/widgets/code_runner.js``.
+A page that is opened from disk may load classic scripts and nothing else, and a site's pages
+request nothing by hand. So what is vendored in ``book/_static/micropython/`` goes into one such
+script, for both alike. It is read by ``cnnlib/widgets/code_runner.js``.
 """
 
 import base64

@@ -49,6 +49,9 @@
     }
 
     save_changes() {} // There is no kernel to tell.
+
+    // What is there for this page alone: a script of the site that a widget needs only when asked.
+    load(path) { return load(path); }
   }
 
   // Runs a classic script of the site, once.
@@ -58,7 +61,11 @@
         const script = document.createElement("script");
         script.src = new URL(path, here);
         script.addEventListener("load", done);
-        script.addEventListener("error", () => failed(new Error(`${path} could not be loaded`)));
+        script.addEventListener("error", () => {
+          loads.delete(path); // it may be there when it is asked for again
+          script.remove();
+          failed(new Error(`${path} could not be loaded`));
+        });
         document.head.append(script);
       }));
     }

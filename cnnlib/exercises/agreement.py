@@ -89,7 +89,7 @@ def agrees(got: Any, expected: Any, tolerance: float) -> bool:
         return got is expected
     if isinstance(expected, int | float):
         is_number = isinstance(got, int | float) and not isinstance(got, bool)
-        return is_number and abs(got - expected) <= tolerance * max(1, abs(expected))
+        return is_number and _is_near(got, expected, tolerance)
     if isinstance(expected, str):
         return isinstance(got, str) and got == expected
     if isinstance(expected, list):
@@ -99,6 +99,13 @@ def agrees(got: Any, expected: Any, tolerance: float) -> bool:
     if not isinstance(got, dict) or got.keys() != expected.keys():
         return False
     return all(agrees(got[key], value, tolerance) for key, value in expected.items())
+
+
+def _is_near(got: float, expected: float, tolerance: float) -> bool:
+    try:
+        return abs(got - expected) <= tolerance * max(1, abs(expected))
+    except OverflowError:  # a whole number that is larger than any decimal
+        return False
 
 
 def judge(record: Record, run: Run) -> Verdict:

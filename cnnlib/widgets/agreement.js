@@ -59,14 +59,16 @@ function faultOf({ cases, mistakes, tolerance }, { value, shown, raised }, i) {
   return known ? { kind: "mistake", got, say: mistakes[known[1]] } : { kind: "differs", got };
 }
 
-// What each case of a run gave, in words: {got, isRight}, and null for a case that was not called.
+// What each case of a run gave, in words: {got, state}, and null for a case that was not called. The
+// state is "right", "wrong" or "raised".
 export function rowsOf(record, { results }) {
   return record.cases.map((_, i) => {
     if (i >= results.length) return null;
     const { value, shown, raised } = results[i];
+    if (raised) return { got: raised.type, state: "raised" };
     return {
-      got: raised ? raised.type : shown ?? written(value),
-      isRight: faultOf(record, results[i], i) === null,
+      got: shown ?? written(value),
+      state: faultOf(record, results[i], i) ? "wrong" : "right",
     };
   });
 }

@@ -14,7 +14,7 @@ from cnnlib.widgets.widget import Choice, TeachingWidget
 LONGEST = 20_000  # UTF-16 units of a program
 
 # What no program has: control characters but for the tab and the line's end, and halves of letters.
-UNFIT = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
+UNFIT = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 class CodeExercise(TeachingWidget, stem="code_exercise"):
@@ -120,7 +120,7 @@ class CodeExercise(TeachingWidget, stem="code_exercise"):
                         svg.element("tr", *(svg.element("td", svg.element("code", c)) for c in row))
                         for row in cells
                     ),
-                    class_="ce-paper",
+                    class_="ce-still",
                 ),
             ]
         )

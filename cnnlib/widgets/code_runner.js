@@ -1,14 +1,14 @@
 // Runs a student's program on the page: MicroPython in a worker, a new one for every run.
 //
 //     const runner = runnerOf(load);   load(path) runs a classic script of the site
-//     const run = await runner.run(record, program, onLoad);
+//     const run = await runner.run(record, program, { onLoad, onReady });
 //
 // `run` is what agreement.js judges: {results, calling, printed, more, ended, raised, why}. `results` has
 // one {value}, {shown} or {raised} for each case that was called; `calling` says whether the program
 // itself has run; `ended` is "" where all cases were called, else "syntax", "missing", "raised", "time",
 // "memory", "died", or "unable" where there is no MicroPython, and `why`.
 // A newer run or stop() ends one that goes on; its promise then gives null. onLoad() is called where
-// MicroPython has to be loaded first.
+// MicroPython has to be loaded first, onReady() when the program starts.
 //
 // Only calls go into the worker, and only what they give comes out: what is expected stays here.
 
@@ -23,7 +23,7 @@ let engine = null; // the promise of {address, wasm, plain}
 export function runnerOf(load) {
   let end = () => {}; // gives the present run its end
 
-  async function run(record, program, onLoad) {
+  async function run(record, program, { onLoad, onReady }) {
     end(null);
     let worker = null;
     let timer = 0;
@@ -39,6 +39,7 @@ export function runnerOf(load) {
     const mine = end;
     const hear = ({ data }) => {
       if (data.ready) {
+        onReady();
         timer = setTimeout(() => mine({ ended: "time" }), 1000 * (record.seconds ?? SECONDS));
       } else if (data.calling) run.calling = true;
       else if (data.result) run.results.push(data.result);
@@ -58,10 +59,9 @@ export function runnerOf(load) {
         event.preventDefault();
         mine({ ended: "unable", why: event.message ?? "" });
       });
-      worker.postMessage({
-        wasm, plain, harness: HARNESS, program, name: record.name, setup: record.setup,
-        calls: record.cases.map(({ call }) => call),
-      });
+      const calls = record.cases.map(({ call }) => call);
+      const { name, setup } = record;
+      worker.postMessage({ wasm, plain, harness: HARNESS, program, name, setup, calls }, []);
     }
   }
 

@@ -43,7 +43,7 @@ export function workerMain(loadMicroPython) {
       piece += letter;
       count += letter.length;
     } else more = true;
-    if (piece && now() - told > 50) tellPrinted();
+    if (piece.endsWith("\n") || (piece && now() - told > 50)) tellPrinted();
   }
 
   function tellPrinted() {
@@ -69,7 +69,7 @@ export function workerMain(loadMicroPython) {
   }
 
   async function interpreter({ wasm, harness, plain }) {
-    globalThis["fetch"] = () => Promise.resolve(null); // the wasm is here already
+    globalThis[REACHING[0]] = () => Promise.resolve(null); // it asks for its wasm, which is here already
     WebAssembly.instantiateStreaming = (nothing, imports) =>
       WebAssembly.instantiate(wasm, limited(imports));
     const python = await loadMicroPython({
@@ -128,7 +128,7 @@ export function workerMain(loadMicroPython) {
     return ended({ ended: "" });
   }
 
-  globalThis.onmessage = async ({ data }) => {
+  globalThis.addEventListener("message", async ({ data }) => {
     let step = null;
     try {
       step = await interpreter(data);
@@ -140,5 +140,5 @@ export function workerMain(loadMicroPython) {
       else if (error instanceof RangeError) tell({ ended: "raised", raised: TOO_DEEP });
       else tell({ ended: "died" });
     }
-  };
+  });
 }

@@ -11,8 +11,11 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.browser.chromium import FLAGS, find_chromium
+from tests.conftest import book_part
 
 ROOT = Path(__file__).parents[2]
+
+write_python = book_part("page_python").write_python
 
 
 # --- One server ---------------------------------------------------------------------------------
@@ -83,11 +86,16 @@ def watched_page(browser: Browser, **options) -> Page:
         if not request.url.startswith(("http://127.0.0.1:", "data:", "blob:", "file:")):
             fault(f"request to another host: {request.url}")
 
+    def failed(request) -> None:
+        # A worker that is ended before it has begun no longer needs its text.
+        if not (request.url.startswith("blob:") and request.failure == "net::ERR_ABORTED"):
+            fault(f"failed: {request.url} {request.failure}")
+
     context.on("request", requested)
     page.on("console", lambda m: m.type in ("error", "warning") and fault(m.text))
     page.on("pageerror", lambda error: fault(f"uncaught: {error}"))
     page.on("response", lambda r: r.status >= 400 and fault(f"{r.status} {r.url}"))
-    page.on("requestfailed", lambda r: fault(f"failed: {r.url} {r.failure}"))
+    page.on("requestfailed", failed)
     page.set_default_timeout(10_000)
     return page
 
@@ -122,6 +130,8 @@ def write_page_of(folder: Path, *widgets, theme: str = "light", around: str = ""
         if not (folder / name).exists():
             (folder / name).symlink_to(ROOT / target)
     places = "".join(widget.page_form() for widget in widgets)
+    if 'data-cnn-widget="code_exercise"' in places:
+        write_python(folder)
     named = " ".join(re.findall(r'data-cnn-styles="([^"]*)"', places)).split()
     styles = "".join(
         f'<link rel="stylesheet" href="widgets/{name}.css">' for name in dict.fromkeys(named)

@@ -5,15 +5,15 @@ A browser lets such a page import no module and request nothing.
 
 import base64
 import hashlib
-import importlib.util
 import re
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import ROOT, WIDGETS_RUN, wait_for_widgets, write_page_of
+from tests.browser.conftest import WIDGETS_RUN, wait_for_widgets, write_page_of
 from tests.browser.contract.test_pages import unset_formulas
+from tests.conftest import book_part
 from tests.sample_widgets import SAMPLES
 from tests.test_book import CHAPTERS
 
@@ -25,11 +25,7 @@ PICTURE = re.compile(r'"data:image/(png|webp);base64,([^"]*)"')
 @pytest.fixture(scope="module")
 def from_disk():
     """The part of the book's build that writes what pages from disk load."""
-    path = ROOT / "book" / "_ext" / "from_disk.py"
-    spec = importlib.util.spec_from_file_location("from_disk", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return book_part("from_disk")
 
 
 class WithFiles:

@@ -129,18 +129,22 @@ export function sharePanel(say, { address, labels, hidden }) {
   }
 
   async function put() {
-    update();
+    if (update()) return;
     history.replaceState(history.state, "", field.value);
     const done = await copy(field.value, node);
     if (!done) field.focus();
     told.textContent = say(done ? "kit.share.copied" : "kit.share.select");
   }
 
+  // Writes the link, and says so where nobody could read it: whether that is so.
   function update() {
-    if (!node.open || !boxes) return;
-    told.textContent = "";
+    if (!node.open || !boxes) return false;
     const hide = boxes.filter(([, box]) => box.input.checked).map(([name]) => name);
-    field.value = location.href.split("#")[0] + address(hide);
+    const hash = address(hide);
+    const tooLong = hash.length > MOST;
+    told.textContent = tooLong ? say("kit.share.over") : "";
+    field.value = tooLong ? "" : location.href.split("#")[0] + hash;
+    return tooLong;
   }
 
   function hide(names) {

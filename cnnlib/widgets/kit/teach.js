@@ -18,9 +18,11 @@
 // [name, value, solved]: null forgets a name; `solved` is 1 where the value solves it, else 0. The
 // names are those of the Python class's questions(). What a link shows is not kept.
 //
-// with tools = {say, fixed, controls, choose(changes), now(), redraw(), spoken, kernel}. Undo, Reset,
-// links, hidden controls and announcements are done here, for all widgets alike. `kernel` has what
-// Python sets and nobody chooses, such as an answer: get(name), and on(name, callback) -> the undo.
+// with tools = {say, fixed, controls, choose(changes), now(), redraw(), spoken, kernel, keep, load}.
+// Undo, Reset, links, hidden controls and announcements are done here, for all widgets alike. `kernel`
+// has what Python sets and nobody chooses, such as an answer: get(name), on(name, callback) -> the undo,
+// and ask(name, value), which Python hears of. keep() keeps what is to be kept where no move has
+// changed it. load(path) runs a classic script of the site, once; it is null where there is no site.
 
 import { button, controlsOf } from "./controls.js";
 import { element, setAttribute, write } from "./dom.js";
@@ -31,6 +33,20 @@ import {
 import { announcer } from "./speak.js";
 import { choices } from "./state.js";
 import { makeWords } from "./words.js";
+
+function kernelOf(model) {
+  return {
+    get: (name) => model.get(name),
+    on(name, callback) {
+      model.on(`change:${name}`, callback);
+      return () => model.off(`change:${name}`, callback);
+    },
+    ask(name, value) {
+      model.set(name, value);
+      model.save_changes();
+    },
+  };
+}
 
 export function teach({ stem, names, settled, view }) {
   function render({ model, el }) {
@@ -43,13 +59,7 @@ export function teach({ stem, names, settled, view }) {
     let [say, controls, part, share] = [];
     let [linked, writing] = [false, false]; // whether a link's state is shown; what is kept is written
     let hidden = model.get("hidden") ?? [];
-    const kernel = {
-      get: (name) => model.get(name),
-      on(name, callback) {
-        model.on(`change:${name}`, callback);
-        return () => model.off(`change:${name}`, callback);
-      },
-    };
+    const kernel = kernelOf(model);
     const undo = button("", () => state.undo());
     const reset = button("", () => state.reset());
 
@@ -60,6 +70,8 @@ export function teach({ stem, names, settled, view }) {
       part = view({
         el, say, controls, spoken, fixed: state.fixed(),
         choose: state.choose, now: state.now, redraw: state.redraw, kernel,
+        keep: () => remember(state.now(), null),
+        load: model.load ? (path) => model.load(path) : null,
       });
       write(undo, say("kit.undo"));
       write(reset, say("kit.reset"));

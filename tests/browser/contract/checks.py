@@ -198,6 +198,7 @@ def move_everything(page: Page, widget: Locator) -> Moved:
         if move is None:
             return moved
         page.clock.run_for(QUIET)
+        page.wait_for_function("!document.querySelector('[aria-busy=true]')")
         faults = widget.evaluate(
             "(root, move) => reader.takeBack(root, move)", {**move, "index": index}
         )

@@ -51,7 +51,8 @@ def hostile_links(name: str, first: dict[str, Any], count: int = 12, seed: int =
     """Links that a stranger may have written, each with something that cannot be had."""
     dice = random.Random(seed)
     start = f"#cnn=1&widget={name}"
-    any_choice = next(iter(first))
+    # A choice that can be any text at all refuses hardly a link.
+    any_choice = min(first, key=lambda choice: isinstance(first[choice], str))
     links = [
         f"#cnn=2&widget={name}",
         f"#cnn=&widget={name}&{any_choice}=",
