@@ -15,6 +15,8 @@ from playwright.sync_api import Page, expect
 from cnnlib.widgets.quiz import Quiz, choice, number
 from tests.browser.axe import axe_finds
 from tests.browser.conftest import ROOT, wait_for_widgets
+from tests.browser.contract.checks import READER
+from tests.browser.contract.language import english_left, made_up_words
 from tests.browser.model import settle
 
 STORE = "./_static/widgets/kit/progress.js"
@@ -515,3 +517,20 @@ def test_the_dialog_can_be_read_and_left_by_everyone(new_page, go, theme, width)
     page.keyboard.press("Enter")
     dialog.get_by_role("button", name="Close").click()
     expect(opener).to_be_focused()
+
+
+def test_the_contents_speak_the_books_language(new_page, go, site, monkeypatch):
+    questions = build_part("questions")
+    monkeypatch.setattr(questions, "read_words", made_up_words)
+    questions.write_questions(site, site / "_static")
+    page = go(new_page())
+    answer(page, "b")
+    page.locator(".cnn-progress button").click()
+    page.locator(".cnn-progress-dialog button").nth(2).click()
+    take(page, "{}")
+    page.evaluate(READER)
+    texts = page.evaluate(
+        """() => ["nav", ".cnn-progress", ".cnn-progress-dialog"]
+            .flatMap((name) => reader.texts(document.querySelector(name)))"""
+    )
+    assert len(texts) > 15 and english_left(texts, ["Main", *PAGES]) == []

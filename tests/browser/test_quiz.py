@@ -8,9 +8,11 @@ from playwright.sync_api import Locator, Page, expect
 from cnnlib.widgets.quiz import Quiz, choice
 from cnnlib.widgets.quiz_questions import fits, is_right
 from cnnlib.widgets.settling import plain
+from tests.browser.axe import axe_finds
 from tests.browser.conftest import wait_for_widgets, write_page_of
+from tests.browser.contract.checks import READER, cut_off, small_targets
 from tests.browser.contract.choices import ODD
-from tests.browser.model import chosen, settle
+from tests.browser.model import choose, chosen, settle
 from tests.test_widgets_quiz import RIGHT, every_kind, quiz
 
 
@@ -279,6 +281,23 @@ def test_a_finger_draws_sideways(show):
     checked(page, "sketch")
     values = answer_of(page, "sketch")
     assert values[2] > 2 and values[0] == values[1] == 1.25
+
+
+@pytest.mark.parametrize(("theme", "width"), [("light", 1280), ("dark", 390)])
+def test_verdicts_of_every_kind_can_be_read_by_everyone_and_fit(show, theme, width):
+    page = show(every_kind(), theme=theme, width=width)
+    wrong = [0, [0], 58_631_144, [3, 27, 13], 0, [2.5, 0, 2.5, 0, 2.5]]
+    for answers in (wrong, RIGHT):
+        choose(page, answers=answers)
+        settle(page)
+        for details in page.locator(".cnn-quiz-verdict summary").all():
+            details.click()
+        assert axe_finds(page) == []
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        page.evaluate(READER)
+        widget = page.locator(".cnn-widget")
+        assert small_targets(widget) == cut_off(widget) == []
+    assert verdicts(page)[-1] == "6 of 6 right."
 
 
 # --- Both languages judge alike -------------------------------------------------------------------
