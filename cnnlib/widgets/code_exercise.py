@@ -170,7 +170,7 @@ def _is_name(value: Any) -> bool:
 
 # Entry -> (whether a value fits, what is expected). Those with a preset value may be left out.
 ENTRIES: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "key": (lambda v: _is_text(v) and bool(re.fullmatch(r"\w+\.\w+", v)), "'chapter.name'"),
+    "key": (lambda v: _is_text(v) and bool(re.fullmatch(r"[\w-]+\.\w+", v)), "'chapter.name'"),
     "name": (_is_name, "the name of a function"),
     "points": (lambda v: isinstance(v, int) and not isinstance(v, bool) and v > 0, "1 or more"),
     "starter": (lambda v: is_program(v), f"a program of at most {LONGEST} characters"),
