@@ -1,5 +1,6 @@
 """Every exercise holds: its right programs pass, its wrong ones fail, and no answer gets out."""
 
+import html
 import itertools
 import re
 from pathlib import Path
@@ -303,3 +304,21 @@ def test_a_chapter_takes_each_exercise_into_its_place(written):
     for wrong in ("# A chapter\n", place.replace("twice", "thrice"), place + place):
         with pytest.raises(SourceError, match="expected one place each"):
             with_exercises(wrong, [source])
+
+
+@pytest.fixture(scope="session")
+def published(site) -> list[str]:
+    """The texts of all that is on the site: pages, sources, scripts, the search's index."""
+    kinds = {".html", ".md", ".js", ".json", ".ipynb", ".txt", ".css", ".svg"}
+    files = [path for path in site.rglob("*") if path.suffix in kinds]
+    return [re.sub(r"\s+", " ", html.unescape(path.read_text("utf-8"))) for path in files]
+
+
+@pytest.mark.parametrize("source", ALL, ids=lambda source: source.key)
+def test_no_answer_is_on_the_site(source, published):
+    assert [line for line in secrets(source) if any(line in text for text in published)] == []
+    assert any(source.name in text for text in published)  # where we look, it would be found
+
+
+def test_no_source_is_on_the_site(site):
+    assert [path for path in site.rglob("*") if "exercises.md" in path.name] == []

@@ -5,6 +5,7 @@ fails its test by a request to another host, a failed load, an uncaught exceptio
 warning on the console.
 """
 
+import html
 import re
 
 import pytest
@@ -91,3 +92,21 @@ def test_theme_button_turns_page_and_widgets_and_is_remembered(visit):
     assert widget.evaluate(paper) != light
     page.reload()
     expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+
+
+STATE_LINK = re.compile(r'href="([^"#]+\.html)(#cnn=[^"]+)"')
+
+
+def test_links_that_set_a_widget_are_taken_whole(visit, site):
+    """Each link on a page that leads into a widget's state finds it, and nothing of it is refused."""
+    found = 0
+    for page in sorted(site.glob("book/**/*.html")):
+        for address, state in STATE_LINK.findall(page.read_text("utf-8")):
+            found += 1
+            target = (page.parent / address).resolve().relative_to(site.resolve())
+            shown = visit(f"{target.as_posix()}{html.unescape(state)}")
+            name = re.search(r"widget=(\w+)\.(\d+)", state)
+            place = shown.locator(f'[data-cnn-widget="{name[1]}"]').nth(int(name[2]))
+            expect(place.locator(".cnn-tools")).to_be_visible()
+            assert place.locator(".cnn-notice").text_content() == "", f"{page.name}: {state}"
+    assert found
