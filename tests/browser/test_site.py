@@ -98,7 +98,7 @@ STATE_LINK = re.compile(r'href="([^"#]+\.html)(#cnn=[^"]+)"')
 
 
 def test_links_that_set_a_widget_are_taken_whole(visit, site):
-    """Each link on a page that leads into a widget's state finds it, and nothing of it is refused."""
+    """Each link into a widget's state finds the widget, and nothing of the state is refused."""
     found = 0
     for page in sorted(site.glob("book/**/*.html")):
         for address, state in STATE_LINK.findall(page.read_text("utf-8")):
