@@ -272,7 +272,7 @@ def test_a_curve_is_drawn_by_keys_and_each_point_is_told(show):
     assert answer_of(page, "sketch") == pytest.approx([2.3, 1.6, 0.9, 0.5, 0.4])
 
 
-def test_a_finger_draws_sideways(show):
+def test_a_finger_draws_sideways_and_a_tap_sets_a_point(show):
     page = show(every_kind(), width=390, has_touch=True)
     picture = form(page, "sketch").locator("svg")
     picture.scroll_into_view_if_needed()
@@ -281,6 +281,16 @@ def test_a_finger_draws_sideways(show):
     checked(page, "sketch")
     values = answer_of(page, "sketch")
     assert values[2] > 2 and values[0] == values[1] == 1.25
+    box = picture.bounding_box()
+    touch = page.context.new_cdp_session(page)
+    for step in range(21):  # along the lower part, from left to right
+        x, y = box["x"] + box["width"] * (0.2 + 0.036 * step), box["y"] + 0.7 * box["height"]
+        kind = "touchMove" if step else "touchStart"
+        touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": x, "y": y}]})
+    touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    checked(page, "sketch")
+    values = answer_of(page, "sketch")
+    assert len(set(values)) == 1 and values[0] < 0.5
 
 
 @pytest.mark.parametrize(("theme", "width"), [("light", 1280), ("dark", 390)])
@@ -508,11 +518,17 @@ def test_a_link_shows_its_answers_and_keeps_none_of_them(show):
     answer_two(page)
     page.evaluate("location.hash = '#cnn=1&widget=quiz.0&answers=[0,[0],3,null,5,null]'")
     page.get_by_text("0 of 6 right.").wait_for()
+    other = page.context.new_page()  # another tab, whose answers are not the link's
+    other.goto(page.url.partition("#")[0])
+    wait_for_widgets(other)
+    form(other, "several").get_by_label("2").check()
+    checked(other, "several")
     form(page, "shape").get_by_label("Your shape").fill("64 27 13")
     checked(page, "shape")
+    assert chosen(page, "answers") == {"answers": [0, [0], 3, [64, 27, 13], 5, None]}
     page.evaluate("history.replaceState(null, '', location.pathname)")
     again(page)
-    assert chosen(page, "answers") == {"answers": [1, None, None, [64, 27, 13], None, None]}
+    assert chosen(page, "answers") == {"answers": [1, [1], None, [64, 27, 13], None, None]}
 
 
 def test_an_answer_stays_with_its_question_when_others_come_and_go(show, tmp_path):
