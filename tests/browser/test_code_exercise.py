@@ -306,9 +306,10 @@ def test_nothing_that_requests_is_left_in_the_worker(show):
         """async () => {
             const { workerMain } = await import("./widgets/code_runner_worker.js");
             const names = /REACHING = \\[([^\\]]*)\\]/.exec(String(workerMain))[1].match(/\\w+/g);
-            const heard = [];
             const text = `let python = {globals: {set() {}, get: () => () => "null", delete() {}},
-                runPython() { postMessage(${JSON.stringify(names)}.filter((n) => globalThis[n])); }};
+                runPython() {
+                    postMessage(${JSON.stringify(names)}.filter((name) => globalThis[name]));
+                }};
                 (${workerMain})(async () => python);`;
             const worker = new Worker(URL.createObjectURL(new Blob([text])));
             const answer = new Promise((done) => { worker.onmessage = ({ data }) => done(data); });
