@@ -16,7 +16,7 @@ export MALLOC_MMAP_MAX_ = 0
 export MALLOC_TRIM_THRESHOLD_ = 100000000000
 export MALLOC_TOP_PAD_ = 268435456
 
-.PHONY: help book test test-fast lint serve built bench clean
+.PHONY: help book test test-fast classroom lint serve built bench clean
 
 help:  ## these words
 	@echo "make WORD, where WORD is"
@@ -33,6 +33,10 @@ test: book  ## build the book, then run the unit, chapter and browser tests
 
 test-fast: $(VENV)/.ready  ## run the tests that need neither the built book nor a browser
 	@$(PYTEST) -m "not book and not browser"
+
+classroom: $(VENV)/.ready  ## what teachers need, into _build/classroom: assignments, answers, notebooks
+	@browser="$$($(PY) -m tests.browser.chromium)" && CHROMIUM="$$browser" \
+	  $(PY) -m cnnlib.classroom make book _build/classroom
 
 lint: $(VENV)/.ready  ## check formatting, imports and the front-end modules
 	$(PY) -m ruff format --check .

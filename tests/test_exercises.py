@@ -12,8 +12,15 @@ import pytest
 import torch
 
 import cnnlib.exercises as exercises
+from cnnlib.exercises import child
 from cnnlib.exercises.agreement import agrees, judge, written
-from cnnlib.exercises.child import MOST_PRINTED, run_function, run_program
+from cnnlib.exercises.child import (
+    MOST_PRINTED,
+    CouldNotRun,
+    run_apart,
+    run_function,
+    run_program,
+)
 from cnnlib.exercises.plain import NotPlain, plain, shown
 from cnnlib.exercises.record import Case, Known, Record, record_of, records_of, write_records
 
@@ -34,9 +41,9 @@ DOUBLE = record(("f(1)", 2), ("f(2.5)", 5.0), ("f(0)", 0))
 
 
 def verdict_on(program, asked=DOUBLE, *, fresh=False):
-    return judge(
-        asked, run_program(asked, program, [case.call for case in asked.cases], fresh=fresh)
-    )
+    calls = [case.call for case in asked.cases]
+    run = run_apart(asked, [program], calls) if fresh else run_program(asked, program, calls)
+    return judge(asked, run)
 
 
 # --- Plain values -------------------------------------------------------------------------------
@@ -303,6 +310,22 @@ def f(x):
     assert keep
 
 
+def test_what_cannot_be_run_is_no_verdict(monkeypatch):
+    def broken(setup):
+        return record(("f(1)", 2), setup=setup)
+
+    for setup in ("1 / 0", "import nothing_of_that_name", "f("):
+        with pytest.raises(CouldNotRun, match="before the answer ran"):
+            verdict_on("def f(x): return 2", broken(setup))
+        with pytest.raises(CouldNotRun, match="before the answer ran"):
+            verdict_on("def f(x): return 2", broken(setup), fresh=True)
+    with pytest.raises(CouldNotRun, match="died before the answer ran"):
+        run_apart(DOUBLE, ["def f(x): return 2 * x"], ["f(1)"], within=["false"])
+    monkeypatch.setattr(child, "STARTING", 0.1)
+    with pytest.raises(CouldNotRun, match="time before the answer ran"):
+        verdict_on("", broken("import time\ntime.sleep(20)"), fresh=True)
+
+
 def test_setup_comes_before_the_program_and_the_calls_use_it():
     asked = record(("f(data)", 6), setup="data = [1, 2, 3]\n")
     assert verdict_on("def f(x): return sum(x) + len(data) - 3", asked)
@@ -311,6 +334,26 @@ def test_setup_comes_before_the_program_and_the_calls_use_it():
 def test_a_case_cannot_change_the_next_ones_names():
     asked = record(("f(1)", 1), ("f(2)", 2))
     assert verdict_on("n = 0\ndef f(x):\n    global n\n    n += 1\n    return n", asked)
+
+
+@pytest.mark.parametrize(
+    ("cells", "kind"),
+    [
+        (["def f(x): return 2 * x", "1 / 0"], "right"),
+        (["1 / 0", "y z", "import sys; sys.exit()", "def f(x): return 2 * x"], "right"),
+        (["factor = 2", "def f(x): return factor * x"], "right"),
+        (["def f(x): return 3 * x", "def f(x): return 2 * x"], "right"),
+        (["def f(x): return 2 * x", "def f(x): return 3 * x"], "differs"),
+        (["def f(x): return 2 * x", "f = 3"], "missing"),
+        (["1 / 0", ""], "raised"),
+        (["def f(x) return 2", ""], "syntax"),
+        (["", ""], "missing"),
+        ([], "missing"),
+    ],
+)
+def test_cells_run_as_in_a_notebook(cells, kind):
+    run = run_apart(DOUBLE, cells, [case.call for case in DOUBLE.cases])
+    assert judge(DOUBLE, run).kind == kind
 
 
 # --- check, as a notebook calls it ---------------------------------------------------------------
@@ -353,6 +396,20 @@ def test_what_an_answer_does_to_itself_stays_in_its_copy(made):
     calls = []
     assert exercises.check("made.f", lambda x: calls.append(x) or 2 * x)
     assert calls == []
+
+
+def test_an_editor_gets_the_record_and_verdicts_that_json_holds():
+    given = exercises.exercise("arithmetic.outputs")
+    assert Record.from_json(given["record"]) == record_of("arithmetic.outputs")
+    wrong = given["respond"](
+        "def outputs(size, *rest, **more):\n    print(size)\n    return size / 0"
+    )
+    assert wrong["kind"] == "raised" and wrong["raised"]["type"] == "ZeroDivisionError"
+    assert wrong["raised"]["lines"] == [[3, "return size / 0"]] and wrong["printed"].startswith(
+        "5\n"
+    )
+    assert json.loads(json.dumps(wrong)) == wrong
+    assert given["respond"]("def outputs(*all, **more): ...")["kind"] == "not_started"
 
 
 def test_check_says_what_is_wrong_with_the_call():

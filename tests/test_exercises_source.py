@@ -10,6 +10,8 @@ from cnnlib.exercises.chapter import with_exercises
 from cnnlib.exercises.record import Record, chapters, records_of, write_records
 from cnnlib.exercises.source import (
     SUFFIX,
+    Experiment,
+    Share,
     Source,
     SourceError,
     Wrong,
@@ -20,7 +22,8 @@ from cnnlib.exercises.source import (
 
 BOOK = Path(__file__).parents[1] / "book"
 PATHS = sorted(BOOK.rglob(f"*{SUFFIX}"))
-SOURCES = list(itertools.chain.from_iterable(map(read_sources, PATHS)))
+ALL = list(itertools.chain.from_iterable(map(read_sources, PATHS)))
+SOURCES = [source for source in ALL if isinstance(source, Source)]
 every_source = pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.key)
 every_file = pytest.mark.parametrize("path", PATHS, ids=lambda path: path.name)
 
@@ -37,7 +40,7 @@ def test_records_and_chapters_are_written_from_their_sources(path):
     text = chapter.read_text("utf-8")
     again = "python -m cnnlib.exercises write book"
     assert with_exercises(text, sources) == text, again
-    records = [record_from(source) for source in sources]
+    records = [record_from(source) for source in sources if isinstance(source, Source)]
     assert list(records_of(chapter.stem)) == [
         Record.from_json(record.as_json()) for record in records
     ], again
@@ -57,18 +60,24 @@ def telling(program: str) -> list[str]:
     ]
 
 
-@every_source
+def secrets(source: Source | Experiment) -> list[str]:
+    """What may stand in no public place: telling lines, hidden calls, sentences of an answer."""
+    if isinstance(source, Experiment):
+        return [line for line in source.answer.splitlines() if len(line) > 30]
+    programs = itertools.chain.from_iterable(map(telling, [source.solution, *source.another]))
+    return [*programs, *(call for call in source.hidden if call not in source.cases)]
+
+
+@pytest.mark.parametrize("source", ALL, ids=lambda source: source.key)
 def test_no_answer_stands_where_a_student_or_a_reader_of_the_page_looks(source):
     """Not in the library (its records), and not in the chapters."""
-    secret = list(itertools.chain.from_iterable(map(telling, [source.solution, *source.another])))
-    secret += [call for call in source.hidden if call not in source.cases]
     public = [*BOOK.rglob("*.md"), *(BOOK.parent / "cnnlib").rglob("*.json")]
     texts = [
         re.sub(r"\s+", " ", path.read_text("utf-8"))
         for path in public
         if not path.name.endswith(SUFFIX) and "logs" not in path.parts
     ]
-    assert [line for line in secret if any(line in text for text in texts)] == []
+    assert [line for line in secrets(source) if any(line in text for text in texts)] == []
 
 
 # --- How a source is read -----------------------------------------------------------------------
@@ -131,6 +140,30 @@ Add it to itself.
 """
 
 
+EXPERIMENT = """
+## experiment: sizes
+
+*Predict* it. *Run* it.
+
+```python starter
+sizes = 3
+```
+
+```markdown handin
+Your guess and the number.
+```
+
+```markdown rubric
+- 1: a guess before the run
+- 3: the reason
+```
+
+```markdown answer
+It was seven, for the reason that we know.
+```
+"""
+
+
 @pytest.fixture
 def written(tmp_path):
     def write(text: str) -> Path:
@@ -186,6 +219,40 @@ def test_a_source_that_cannot_be_read_says_where_and_what(written, old, new, say
     assert f"chapter{SUFFIX}" in str(error.value)
 
 
+def test_an_experiment_is_read_and_written_without_its_answer(written):
+    [_, found] = read_sources(written(WHOLE + EXPERIMENT))
+    assert found == Experiment(
+        key="chapter.sizes",
+        prompt="*Predict* it. *Run* it.",
+        starter="sizes = 3\n",
+        handin="Your guess and the number.",
+        rubric=(Share(1, "a guess before the run"), Share(3, "the reason")),
+        answer="It was seven, for the reason that we know.",
+    )
+    place = "<!-- exercise: sizes -->\n<!-- end of exercise -->\n"
+    text = with_exercises(place, [found])
+    assert "**1.** *An experiment.* *Predict* it. *Run* it. *(4 points)*" in text
+    assert "| 3 | the reason |" in text and "sizes = 3" in text and "seven" not in text
+    assert with_exercises(text, [found]) == text
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("- 3: the reason", "- three: the reason", "'- three: the reason'; expected '- 2: for"),
+        ("```markdown answer", "```markdown solution", "a part 'solution'"),
+        ("It was seven, for the reason that we know.\n", "", "there is no answer"),
+        ("*Predict*", "points: 3\n\n*Predict*", "its points are its rubric's"),
+        ("experiment: sizes", "trial: sizes", "'## trial: sizes'; expected"),
+        ("experiment: sizes", "experiment: the sizes", "expected '## name' or"),
+    ],
+)
+def test_an_experiment_that_cannot_be_read_says_so(written, old, new, says):
+    assert old in EXPERIMENT
+    with pytest.raises(SourceError, match=re.escape(says)):
+        read_sources(written(EXPERIMENT.replace(old, new)))
+
+
 def test_the_same_name_twice_is_refused(written):
     with pytest.raises(SourceError, match=r"chapter\.twice stands there twice"):
         read_sources(written(WHOLE + WHOLE))
@@ -229,7 +296,7 @@ def test_a_chapter_takes_each_exercise_into_its_place(written):
     place = "# A chapter\n\n<!-- exercise: twice -->\nold\n<!-- end of exercise -->\n\nAnd on.\n"
     text = with_exercises(place, [source])
     assert "old" not in text and text.endswith("And on.\n") and text.count("**1.** Write") == 1
-    assert text.index("CodeExercise(exercise(") < text.index('check("chapter.twice", twice)')
+    assert text.index("CodeExercise(**exercise(") < text.index('check("chapter.twice", twice)')
     assert with_exercises(text, [source]) == text
     plain = with_exercises(place, [source._replace(settings={})])
     assert "CodeExercise" not in plain and "remove-cell" not in plain and "(1 point)" in plain

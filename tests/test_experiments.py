@@ -655,6 +655,9 @@ def test_table_has_what_the_arms_cost_and_top5_where_all_have_it():
     )
     assert line.startswith("| B | 50.0 % † | 0.0 [−") and " | 30.0 % † | +10.0 [+" in line
     assert line.endswith(" | 37.5 % | 1,234,567 | 25.3 M | 16, 16 |")
+    small = [a_log("A", 1, 0.5, cost=cost | {"macs": macs}) for macs in (24_520, 100_000)]
+    ends = [results_table([log]).splitlines()[2].split(" | ")[-1] for log in small]
+    assert ends == ["24,520 |", "0.1 M |"]  # never "0.0 M"
     own = {"multiply-adds": {"A": "few", "B": "many"}}
     assert results_table(logs, columns=own).splitlines()[0].count("multiply-adds") == 1
     assert "top-5" not in results_table([*logs, a_log("C", 1, 0.5)])

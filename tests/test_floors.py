@@ -43,6 +43,7 @@ FLOORS = {
     "diagrams": Floor(["matplotlib"], ["rows", "geometry", "layout"]),
     "widgets": Floor(["anywidget", "numpy", "PIL"], ["rows", "sight", "geometry", "layout"]),
     "exercises": Floor(["torch", "numpy"], []),
+    "classroom": Floor(["torch", "nbgrader", "jupytext", "markdown_it", "tqdm"], ["exercises"]),
 }
 
 # The models that a model builds on: one paper changes another's network.

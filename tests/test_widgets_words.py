@@ -231,11 +231,24 @@ def test_every_key_of_a_table_is_used(path):
     keys = set(json.loads(path.read_text(encoding="utf-8")))
     host = (ROOT / "book" / "_static" / "host.js").read_text(encoding="utf-8")
     keys = {key for key in keys if f'"{key}"' not in host}
+    if path.stem == "contents":  # no widget's, but the page's own
+        keys = {key for key in keys if not is_used(key, contents())}
     for stem in TeachingWidget.registry:
         if keys <= set(sample(stem).words.table):  # all that are left are this widget's, too
             for source in sources_of(stem).values():
                 keys = {key for key in keys if not is_used(key, source)}
     assert keys == set()
+
+
+def contents() -> Source:
+    return read_javascript((WIDGETS / "kit" / "contents.js").read_text(encoding="utf-8"))
+
+
+def test_every_key_that_the_contents_speak_exists():
+    table = json.loads((words.HERE / "en" / "contents.json").read_text(encoding="utf-8"))
+    assert len(contents().spoken) > 10
+    for key in contents().spoken:
+        assert any(re.fullmatch(key, known) for known in table), key
 
 
 def is_used(key: str, source: Source) -> bool:

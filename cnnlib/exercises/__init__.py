@@ -8,11 +8,11 @@ from collections.abc import Callable
 from typing import Any
 
 from cnnlib.exercises.agreement import Verdict, judge
-from cnnlib.exercises.child import run_function
+from cnnlib.exercises.child import run_function, run_program
 from cnnlib.exercises.oracle import check_against
 from cnnlib.exercises.record import record_of
 
-__all__ = ["Verdict", "check"]
+__all__ = ["Verdict", "check", "exercise"]
 
 
 def check(exercise: str | Callable, answer: Callable[..., Any] | None = None, **older) -> Any:
@@ -32,3 +32,22 @@ def check(exercise: str | Callable, answer: Callable[..., Any] | None = None, **
     if not callable(answer):
         raise TypeError(f"answer={answer!r}: expected the function {record.name}")
     return judge(record, run_function(record, answer, [case.call for case in record.cases]))
+
+
+def exercise(key: str) -> dict[str, Any]:
+    """What the editor of an exercise takes: ``CodeExercise(**exercise("arithmetic.outputs"))``.
+
+    ``record`` is the public record; ``respond(program)`` gives a verdict as a dict, in a notebook,
+    where Python runs the program.
+
+    Raises:
+        ValueError: if there is no such exercise.
+    """
+    record = record_of(key)
+
+    def respond(program: str) -> dict[str, Any]:
+        return judge(
+            record, run_program(record, program, [case.call for case in record.cases])
+        ).as_json()
+
+    return {"record": record.as_json(), "respond": respond}

@@ -12,7 +12,14 @@ from pathlib import Path
 
 from cnnlib.exercises.chapter import with_exercises
 from cnnlib.exercises.record import RECORDS, write_records
-from cnnlib.exercises.source import SUFFIX, SourceError, faults_of, read_sources, record_from
+from cnnlib.exercises.source import (
+    SUFFIX,
+    Source,
+    SourceError,
+    faults_of,
+    read_sources,
+    record_from,
+)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -43,7 +50,8 @@ def write(paths: list[Path]) -> int:
         sources = read_sources(path)
         chapter = path.with_name(path.name.replace(SUFFIX, ".md"))
         text = with_exercises(chapter.read_text("utf-8"), sources)
-        records = write_records([record_from(source) for source in sources])
+        judged = [source for source in sources if isinstance(source, Source)]
+        records = write_records([record_from(source) for source in judged])
         (Path(str(RECORDS)) / f"{chapter.stem}.json").write_text(records, "utf-8")
         chapter.write_text(text, "utf-8")
         print(f"{chapter}: {', '.join(source.name for source in sources)}")
@@ -52,7 +60,8 @@ def write(paths: list[Path]) -> int:
 
 def verify(paths: list[Path]) -> int:
     faults = []
-    for source in itertools.chain.from_iterable(map(read_sources, paths)):
+    sources = itertools.chain.from_iterable(map(read_sources, paths))
+    for source in (source for source in sources if isinstance(source, Source)):
         found = faults_of(source)
         print(f"{'✗' if found else '✓'} {source.key}")
         faults += found

@@ -67,6 +67,17 @@ class Verdict(NamedTuple):
     def __repr__(self) -> str:
         return tell(self)
 
+    def as_json(self) -> dict[str, Any]:
+        """The verdict for a page: plain values, and ``say``, what a known mistake got wrong."""
+        raised = self.raised and self.raised._asdict() | {
+            "lines": [list(one) for one in self.raised.lines]
+        }
+        return {
+            "kind": self.kind, "case": self.case, "call": self.call, "got": self.got,
+            "expected": self.expected, "say": self.sentence, "raised": raised,
+            "printed": self.printed,
+        }  # fmt: skip
+
 
 def agrees(got: Any, expected: Any, tolerance: float) -> bool:
     """Whether a plain value agrees with the expected one.

@@ -7,7 +7,7 @@ In the chapter stands, alone on a line, ``<!-- exercise: outputs -->`` and furth
 import re
 from collections.abc import Sequence
 
-from cnnlib.exercises.source import Source, SourceError
+from cnnlib.exercises.source import Experiment, Source, SourceError
 
 PLACE = re.compile(
     r"^<!-- exercise: (\w+) -->\n(.*?)^<!-- end of exercise -->$", re.MULTILINE | re.DOTALL
@@ -15,7 +15,7 @@ PLACE = re.compile(
 ON_THE_PAGE = """
 ```{{code-cell}} python
 :tags: [remove-input]
-CodeExercise(exercise("{key}"))
+CodeExercise(**exercise("{key}"))
 ```
 """
 IN_A_NOTEBOOK = """
@@ -26,7 +26,7 @@ check("{key}", {name})
 """
 
 
-def with_exercises(text: str, sources: Sequence[Source]) -> str:
+def with_exercises(text: str, sources: Sequence[Source | Experiment]) -> str:
     """A chapter's text with its exercises written into their places, numbered as they come.
 
     Raises:
@@ -48,12 +48,26 @@ def with_exercises(text: str, sources: Sequence[Source]) -> str:
     return PLACE.sub(written, text)
 
 
-def write_exercise(source: Source, number: int) -> str:
+def write_exercise(source: Source | Experiment, number: int) -> str:
     """The prompt; the editor, where the exercise runs on the page; the cell of a notebook."""
-    points = source.settings.get("points", 1)
+    if isinstance(source, Experiment):
+        return _write_experiment(source, number)
     on_page = source.settings.get("page", False)
-    head = f"**{number}.** {source.prompt} *({points} point{'' if points == 1 else 's'})*"
+    head = f"**{number}.** {source.prompt} {_points(source.settings.get('points', 1))}"
     tags = ":tags: [remove-cell]\n" if on_page else ""
     page = ON_THE_PAGE.format(key=source.key) if on_page else ""
     cell = IN_A_NOTEBOOK.format(tags=tags, starter=source.starter, key=source.key, name=source.name)
     return f"{head}\n{page}{cell}".rstrip() + "\n"
+
+
+def _write_experiment(source: Experiment, number: int) -> str:
+    cell = f"\n```{{code-cell}} python\n{source.starter}```\n" if source.starter else ""
+    rubric = "\n".join(f"| {points} | {what} |" for points, what in source.rubric)
+    return (
+        f"**{number}.** *An experiment.* {source.prompt} {_points(source.points)}\n{cell}\n"
+        f"*Hand in*: {source.handin}\n\n| points | for |\n|--:|---|\n{rubric}\n"
+    )
+
+
+def _points(points: int) -> str:
+    return f"*({points} point{'' if points == 1 else 's'})*"

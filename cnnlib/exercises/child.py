@@ -21,7 +21,12 @@ from cnnlib.exercises.record import Record
 
 MEMORY = 1 << 30  # bytes that a run may take beside what was in use when it began
 MOST_PRINTED = 10_000  # characters that are kept
+MOST_ANSWERED = 1 << 26  # bytes
 STARTING = 60.0  # seconds that Python and torch may take to start, on the slowest machine
+
+
+class CouldNotRun(RuntimeError):
+    """The process that should have run an answer did not begin to; no answer is to blame."""
 
 
 def run_function(record: Record, function: Callable[..., Any], calls: Sequence[str]) -> Run:
@@ -32,14 +37,24 @@ def run_function(record: Record, function: Callable[..., Any], calls: Sequence[s
     return _run_copied(_task(record, calls), record.seconds, function)
 
 
-def run_program(record: Record, program: str, calls: Sequence[str], *, fresh: bool = False) -> Run:
-    """Run a program, then evaluate ``calls`` in it, in a copy of this process.
+def run_program(record: Record, program: str, calls: Sequence[str]) -> Run:
+    """Run a program, then evaluate ``calls`` in it, in a copy of this process."""
+    return _run_copied(_task(record, calls) | {"cells": [program]}, record.seconds)
 
-    With ``fresh`` it is a new Python that holds nothing of this one's memory or environment: so a
-    grader keeps to itself what it expects. That takes longer to start.
+
+def run_apart(
+    record: Record, cells: Sequence[str], calls: Sequence[str], within: Sequence[str] = ()
+) -> Run:
+    """Run a notebook's cells, then evaluate ``calls``, in a new Python: a grader's way.
+
+    It holds nothing of this process's memory or environment, and so not what is expected.
+    ``within`` is the beginning of a command that locks in the command behind it, as bubblewrap
+    does.
+
+    Raises:
+        CouldNotRun: if the new Python did not start, or the exercise's own setup failed.
     """
-    task = _task(record, calls) | {"program": program}
-    return (_run_fresh if fresh else _run_copied)(task, record.seconds)
+    return _run_fresh(_task(record, calls) | {"cells": list(cells)}, record.seconds, within)
 
 
 def _task(record: Record, calls: Sequence[str]) -> dict[str, Any]:
@@ -82,11 +97,11 @@ def _keep_only(tell: int, show: int) -> None:
     os.closerange(tell + 1, os.sysconf("SC_OPEN_MAX"))
 
 
-def _run_fresh(task: dict[str, Any], seconds: float) -> Run:
+def _run_fresh(task: dict[str, Any], seconds: float, within: Sequence[str]) -> Run:
     answers, tell = os.pipe()
     start = "from cnnlib.exercises.child_side import main; main()"
     child = subprocess.Popen(
-        [sys.executable, "-s", "-B", "-c", start, str(tell)],
+        [*within, sys.executable, "-s", "-B", "-c", start, str(tell)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -129,7 +144,10 @@ def _follow(child: int, answers: int, printed: int, seconds: float) -> Run:
                     texts[key.fd] += piece
             if texts[answers] and not started:
                 started, deadline = True, time.monotonic() + seconds
-            if b'\n{"ended"' in texts[answers]:
+            if len(texts[answers]) > MOST_ANSWERED:
+                ended = "memory"
+                break
+            if b'\n{"ended"' in texts[answers][-1000:]:
                 break  # what the program has left running may hold the pipe open
     _end(child)
     os.set_blocking(printed, False)
@@ -169,6 +187,10 @@ def _collect(lines: Sequence[str], printed: str, ended: str) -> Run:
             results.append(
                 Result(said.get("value"), said.get("shown"), _raised(said.get("raised")))
             )
+    if not any('"started"' in line for line in lines[:1]):
+        raise CouldNotRun(
+            f"{ended or 'died'} before the answer ran: {raised or ''}\n{printed[-2000:]}"
+        )
     if len(printed) > MOST_PRINTED:
         printed = printed[:MOST_PRINTED] + "\n… and more"
     return Run(tuple(results), printed, ended if whole or ended else "died", raised)

@@ -16,7 +16,7 @@ from typing import Any
 
 from cnnlib.exercises.plain import NotPlain, plain
 
-PROGRAM = "<your program>"
+PROGRAM = "<your program"
 HERE = Path(__file__).parent
 
 
@@ -25,35 +25,32 @@ def run_calls(
     say: Callable[[str], Any],
     function: Callable[..., Any] | None = None,
 ) -> None:
-    """Run ``task["program"]`` if there is one, then its setup, then evaluate each of its calls.
+    """Run ``task["setup"]``, then the student's cells, then evaluate each of the task's calls.
+
+    Without a ``function`` the cells define it. As in a notebook, a cell that fails does not keep
+    the next from running; it counts where the function is missing at the end.
 
     Each answer is said as {"value": plain} or {"shown": text} or {"raised": {type, message,
     lines}}. First comes {"started": true}, at the end {"ended": why}, "" where all calls have an
     answer.
     """
-    _limit_memory(task["memory"])
+    _limit(task["memory"])
     _one_thread()
     space: dict[str, Any] = {"__name__": "exercise"}
     answer, flush, dumps = _answer, _flush, json.dumps  # the program may change our module
+    failed = None
     try:
         exec(task["setup"], space)
         say(dumps({"started": True}))
-        if function is None:
-            linecache.cache[PROGRAM] = (
-                len(task["program"]), None, task["program"].splitlines(keepends=True), PROGRAM
-            )  # fmt: skip
-            exec(compile(task["program"], PROGRAM, "exec"), space)
-        else:
+        if function is not None:
             space[task["name"]] = function
-    except SyntaxError as error:
-        said = _raised(error)
-        if error.filename == PROGRAM:
-            said["lines"] = [[error.lineno or 0, (error.text or "").strip()]]
-        kind = "syntax" if error.filename == PROGRAM else "raised"
-        say(dumps({"ended": kind, "raised": said}))
-        return
-    except BaseException as error:  # whatever a program may raise, SystemExit too
-        say(dumps({"ended": _kind(error), "raised": _raised(error)}))
+        for place, cell in enumerate(task.get("cells", ())):
+            failed = _run_cell(cell, f"<your program {place + 1}>", space) or failed
+    except BaseException as error:  # of the setup
+        failed = {"ended": _kind(error), "raised": _raised(error)}
+    alone = len(task.get("cells", ())) == 1  # then it is a program: what fails it has failed
+    if failed and (alone or failed["ended"] == "memory" or task["name"] not in space):
+        say(dumps(failed))
         return
     if not callable(space.get(task["name"])):
         say(dumps({"ended": "missing"}))
@@ -61,11 +58,26 @@ def run_calls(
     for call in task["calls"]:
         said = answer(call, space)
         flush()
-        if said.get("ended"):
-            say(dumps(said))
-            return
         say(dumps(said))
+        if said.get("ended"):
+            return
     say(dumps({"ended": ""}))
+
+
+def _run_cell(cell: str, name: str, space: dict[str, Any]) -> dict[str, Any] | None:
+    """Why a cell failed, or None."""
+    linecache.cache[name] = (len(cell), None, cell.splitlines(keepends=True), name)
+    try:
+        exec(compile(cell, name, "exec"), space)
+    except SyntaxError as error:
+        said = _raised(error)
+        if error.filename != name:
+            return {"ended": "raised", "raised": said}
+        said["lines"] = [[error.lineno or 0, (error.text or "").strip()]]
+        return {"ended": "syntax", "raised": said}
+    except BaseException as error:  # whatever a program may raise, SystemExit too
+        return {"ended": _kind(error), "raised": _raised(error)}
+    return None
 
 
 def _answer(call: str, space: dict[str, Any]) -> dict[str, Any]:
@@ -108,19 +120,20 @@ def _raised(error: BaseException) -> dict[str, Any]:
 
 def _is_students(filename: str) -> bool:
     if filename.startswith("<"):
-        return filename == PROGRAM or filename.startswith("<ipython-input")
+        return filename.startswith((PROGRAM, "<ipython-input"))
     ours = [str(HERE), *(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib"))]
     return not any(filename.startswith(folder) for folder in ours)
 
 
-def _limit_memory(room: int) -> None:
-    """At most ``room`` bytes more than now, where the system can keep a process to it."""
+def _limit(room: int) -> None:
+    """At most ``room`` bytes more than now in memory, and in a file, where there are limits."""
     try:
         import resource
 
         pages = int(Path("/proc/self/statm").read_text().split()[0])
         most = pages * os.sysconf("SC_PAGE_SIZE") + room
         resource.setrlimit(resource.RLIMIT_AS, (most, most))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     except (ImportError, OSError, ValueError):
         pass  # no such limit here: the limit on time still holds

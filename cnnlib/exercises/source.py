@@ -14,7 +14,15 @@ in Markdown. Fenced blocks with a second word are the parts:
                            whose answer is the same as this program's
     ```text hint           shown when asked for, one after the other; three at most
 
-Nothing but settings, prompt, starter, setup, cases and hints may reach a student.
+A heading "## experiment: name" begins an exercise that a person judges: change, predict, run,
+judge. Its parts beside the prompt:
+
+    ```python starter      the cell to change, if there is one
+    ```markdown handin     what to hand in
+    ```markdown rubric     "- 2: for what", a line for each thing that gets points
+    ```markdown answer     what came out for us, and why; for teachers
+
+Nothing of solutions, hidden cases, other programs and answers may reach a student.
 """
 
 import re
@@ -29,6 +37,7 @@ from cnnlib.exercises.record import Case, Known, Record
 SUFFIX = ".exercises.md"
 FENCE = re.compile(r"(`{3,})(\w+) (\w+)\s*$")
 PARTS = ("starter", "setup", "cases", "hidden", "solution", "another", "wrong", "hint")
+OF_AN_EXPERIMENT = ("starter", "handin", "rubric", "answer")
 MANY = ("another", "wrong", "hint")
 SETTINGS: dict[str, Callable[[str], Any]] = {
     "points": int,
@@ -69,14 +78,34 @@ class Source(NamedTuple):
         return self.key.partition(".")[2]
 
 
-def sources_in(folder: Path) -> Iterator[Source]:
-    """The exercises of all sources under ``folder``, by chapter."""
-    for path in sorted(folder.rglob(f"*{SUFFIX}")):
-        yield from read_sources(path)
+class Share(NamedTuple):
+    """A line of a rubric: so many points, for what."""
+
+    points: int
+    what: str
 
 
-def read_sources(path: Path) -> list[Source]:
-    """The exercises of one file.
+class Experiment(NamedTuple):
+    """An exercise that a person judges by its rubric. ``answer`` is for teachers."""
+
+    key: str
+    prompt: str
+    starter: str
+    handin: str
+    rubric: tuple[Share, ...]
+    answer: str
+
+    @property
+    def name(self) -> str:
+        return self.key.partition(".")[2]
+
+    @property
+    def points(self) -> int:
+        return sum(share.points for share in self.rubric)
+
+
+def read_sources(path: Path) -> list[Source | Experiment]:
+    """The exercises of one file, in their order.
 
     Raises:
         SourceError: naming the file and the exercise, if a part is missing, double or unknown.
@@ -84,8 +113,7 @@ def read_sources(path: Path) -> list[Source]:
     chapter = path.name.removesuffix(SUFFIX)
     text = path.read_text("utf-8")
     found = [
-        _read(f"{chapter}.{name.strip('` ')}", lines, path)
-        for name, lines in _sections(text.splitlines())
+        _read(chapter, heading, lines, path) for heading, lines in _sections(text.splitlines())
     ]
     keys = [source.key for source in found]
     for key in keys:
@@ -111,22 +139,59 @@ def _sections(lines: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
         yield name, own
 
 
-def _read(key: str, lines: list[str], path: Path) -> Source:
-    parts: dict[str, list[str]] = {name: [] for name in PARTS}
+def _read(chapter: str, heading: str, lines: list[str], path: Path) -> Source | Experiment:
+    kind, _, name = heading.rpartition(":")
+    key = f"{chapter}.{name.strip('` ')}"
+    if kind not in ("", "experiment") or not key.partition(".")[2].isidentifier():
+        raise SourceError(f"{path}: '## {heading}'; expected '## name' or '## experiment: name'")
+    names = OF_AN_EXPERIMENT if kind else PARTS
+    settings, prompt, parts = _parts(lines, names, f"{path}: {key}")
+    needed = names[1:] if kind else ("starter", "cases", "solution")
+    missing = [name for name in needed if not "".join(parts[name]).strip()]
+    missing += [] if prompt else ["prompt"]
+    if missing:
+        raise SourceError(f"{path}: {key}: there is no {', '.join(missing)}")
+    if kind:
+        if settings:
+            raise SourceError(f"{path}: {key}: settings {settings}; its points are its rubric's")
+        one = {name: "".join(parts[name]).strip() for name in ("handin", "answer")}
+        starter, rubric = "".join(parts["starter"]), _rubric(parts["rubric"][0], f"{path}: {key}")
+        return Experiment(key=key, prompt=prompt, starter=starter, rubric=rubric, **one)
+    if len(parts["hint"]) > 3:
+        raise SourceError(f"{path}: {key}: {len(parts['hint'])} hints; expected three at most")
+    one = {name: "".join(parts[name]) for name in ("starter", "setup", "solution")}
+    calls = {
+        name: tuple(line for line in "".join(parts[name]).splitlines() if line.strip())
+        for name in ("cases", "hidden")
+    }
+    return Source(
+        key=key, settings=settings, prompt=prompt, **one, **calls,
+        another=tuple(parts["another"]), wrong=tuple(map(_wrong, parts["wrong"])),
+        hints=tuple(hint.strip() for hint in parts["hint"]),
+    )  # fmt: skip
+
+
+def _parts(
+    lines: Sequence[str], names: Sequence[str], where: str
+) -> tuple[dict[str, Any], str, dict[str, list[str]]]:
+    """The settings, the prompt and the fenced parts by name."""
+    parts: dict[str, list[str]] = {name: [] for name in names}
     settings, prompt = {}, []
     rest = iter(lines)
     for line in rest:
         if opening := FENCE.match(line):
             mark, _, name = opening.groups()
-            if name not in PARTS:
-                raise SourceError(f"{path}: {key}: a part {name!r}; expected one of {PARTS}")
+            if name not in names:
+                raise SourceError(f"{where}: a part {name!r}; expected one of {names}")
             body = []
             for inner in rest:
                 if inner.rstrip() == mark:
                     break
                 body.append(inner)
             else:
-                raise SourceError(f"{path}: {key}: the part {name!r} has no end")
+                raise SourceError(f"{where}: the part {name!r} has no end")
+            if parts[name] and name not in MANY:
+                raise SourceError(f"{where}: the part {name!r} stands there twice")
             parts[name].append("\n".join(body) + "\n")
         elif not prompt and not line.strip():
             continue
@@ -136,29 +201,21 @@ def _read(key: str, lines: list[str], path: Path) -> Source:
                 settings[name] = SETTINGS[name](value)
             except (KeyError, ValueError):
                 raise SourceError(
-                    f"{path}: {key}: the setting {line!r}; expected one of {', '.join(SETTINGS)}"
+                    f"{where}: the setting {line!r}; expected one of {', '.join(SETTINGS)}"
                 ) from None
         else:
             prompt.append(line)
-    for name, bodies in parts.items():
-        if len(bodies) > 1 and name not in MANY:
-            raise SourceError(f"{path}: {key}: the part {name!r} stands there twice")
-    missing = [name for name in ("starter", "cases", "solution") if not parts[name]]
-    missing += [] if "\n".join(prompt).strip() else ["prompt"]
-    if missing:
-        raise SourceError(f"{path}: {key}: there is no {', '.join(missing)}")
-    if len(parts["hint"]) > 3:
-        raise SourceError(f"{path}: {key}: {len(parts['hint'])} hints; expected three at most")
-    one = {name: "".join(parts[name]) for name in ("starter", "setup", "solution")}
-    calls = {
-        name: tuple(line for line in "".join(parts[name]).splitlines() if line.strip())
-        for name in ("cases", "hidden")
-    }
-    return Source(
-        key=key, settings=settings, prompt="\n".join(prompt).strip(), **one, **calls,
-        another=tuple(parts["another"]), wrong=tuple(map(_wrong, parts["wrong"])),
-        hints=tuple(hint.strip() for hint in parts["hint"]),
-    )  # fmt: skip
+    return settings, "\n".join(prompt).strip(), parts
+
+
+def _rubric(text: str, where: str) -> tuple[Share, ...]:
+    shares = []
+    for line in text.splitlines():
+        share = re.match(r"- (\d+): (\S.*)$", line)
+        if not share:
+            raise SourceError(f"{where}: the rubric's {line!r}; expected '- 2: for what'")
+        shares.append(Share(int(share[1]), share[2]))
+    return tuple(shares)
 
 
 def _wrong(program: str) -> Wrong:

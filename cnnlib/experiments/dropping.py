@@ -34,8 +34,8 @@ FEW_CLOTHES = Recipe(
 def dropped_net(num_classes: int, dropped: float = 0.0) -> nn.Sequential:
     """Two convolutions, then two linear layers with dropout before each; grey 28x28 images.
 
-    Dropout stands where Krizhevsky et al. 2012 have it (section 4.2), so that ``body`` throws no
-    dice and ``head`` does.
+    Krizhevsky et al. 2012 (section 4.2) drop in their first two fully connected layers; here it
+    stands before each of the two, so that ``body`` throws no dice and ``head`` does.
     """
     body = nn.Sequential(
         nn.AvgPool2d(2),  # (N, 1, 14, 14)

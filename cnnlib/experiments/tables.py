@@ -85,12 +85,17 @@ def _cost_columns(
     if any(runs[0].cost is None for runs in arms.values()):
         return {}
     costs = {arm: runs[0].cost for arm, runs in arms.items()}
-    found = {"multiply-adds": {arm: f"{cost['macs'] / 1e6:,.1f} M" for arm, cost in costs.items()}}
+    found = {"multiply-adds": {arm: _millions(cost["macs"]) for arm, cost in costs.items()}}
     if len({tuple(cost["maps"]) for cost in costs.values()}) > 1:
         found["maps"] = {arm: ", ".join(map(str, cost["maps"])) for arm, cost in costs.items()}
     if len({cost["widest"] for cost in costs.values()}) > 1:
         found["widest"] = {arm: str(cost["widest"]) for arm, cost in costs.items()}
     return {heading: texts for heading, texts in found.items() if heading not in given}
+
+
+def _millions(count: int) -> str:
+    """In millions; whole below a tenth of one, where "0.0 M" would say nothing."""
+    return f"{count / 1e6:,.1f} M" if count >= 100_000 else f"{count:,}"
 
 
 def _errors(errors: Sequence[float]) -> str:

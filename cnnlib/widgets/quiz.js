@@ -56,12 +56,7 @@ function view({ say, fixed: { questions }, choose, now, redraw, spoken }) {
       return [...told.map((i) => aloud(i, state.answers[i])), tellTally(state)].join(" ");
     },
     kept: {
-      read: (get) => ({
-        answers: questions.map((question) => {
-          const given = get(question.id);
-          return fits(question, given) ? given : null;
-        }),
-      }),
+      read: (get) => ({ answers: questions.map(({ id }) => get(id)) }), // settled checks them
       write: (state, before) => upTo(questions.length)
         .filter((i) => !same(state.answers[i], before.answers[i]))
         .map((i) => [questions[i].id, state.answers[i], Number(isRight(questions[i], state.answers[i]))]),

@@ -1,8 +1,19 @@
-from playwright.sync_api import Page, expect
+import copy
+import json
+import random
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
 
 from cnnlib.widgets.quiz import Quiz, choice
-from tests.browser.model import chosen, settle
-from tests.test_widgets_quiz import quiz
+from cnnlib.widgets.quiz_questions import fits, is_right
+from cnnlib.widgets.settling import plain
+from tests.browser.axe import axe_finds
+from tests.browser.conftest import wait_for_widgets, write_page_of
+from tests.browser.contract.checks import READER, cut_off, small_targets
+from tests.browser.contract.choices import ODD
+from tests.browser.model import choose, chosen, settle
+from tests.test_widgets_quiz import RIGHT, every_kind, quiz
 
 
 def verdicts(page: Page) -> list[str]:
@@ -111,3 +122,418 @@ def test_an_option_stands_beside_its_button_however_long(show):
         assert text["x"] >= radio["x"] + radio["width"]
         assert text["y"] <= radio["y"] + radio["height"] / 2 <= text["y"] + 30
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+# --- Kinds ----------------------------------------------------------------------------------------
+
+KINDS = ["choice", "several", "number", "shape", "prediction", "sketch"]
+
+
+def form(page: Page, kind: str) -> Locator:
+    return page.locator(".cnn-quiz-question").nth(KINDS.index(kind))
+
+
+def checked(page: Page, kind: str) -> str:
+    """What the question's verdict says when its answer is checked."""
+    form(page, kind).get_by_role("button", name="Check").click()
+    settle(page)
+    return form(page, kind).locator(".cnn-quiz-verdict").inner_text()
+
+
+def answer_of(page: Page, kind: str):
+    return chosen(page, "answers")["answers"][KINDS.index(kind)]
+
+
+def test_a_wrong_option_says_what_is_wrong_with_it_where_that_is_known(show):
+    page = show(every_kind())
+    options = form(page, "choice")
+    options.get_by_label("no").check()
+    assert checked(page, "choice") == "✗ Not so. Count again.\nWhy"
+    options.get_by_label("perhaps").check()
+    assert checked(page, "choice") == "✗ Not so. Try again, or open the reason.\nWhy"
+
+
+def test_several_options_are_right_only_together(show):
+    page = show(every_kind())
+    options = form(page, "several")
+    assert checked(page, "several") == "Mark one or more answers first."
+    options.get_by_label("2").check()
+    assert "What you marked is right. Something is missing." in checked(page, "several")
+    options.get_by_label("1").check()
+    options.get_by_label("4").check()
+    assert checked(page, "several").startswith("✗ Not so. 1 is odd.")
+    options.get_by_text("Why").click()
+    expect(options).to_contain_text("The answers are “2”, “4”. 2 and 4 are")
+    options.get_by_label("1").uncheck()
+    assert checked(page, "several").startswith("✓ Right.")
+    assert answer_of(page, "several") == [1, 3]
+
+
+def test_a_number_has_a_unit_a_tolerance_and_known_mistakes(show):
+    page = show(every_kind())
+    question = form(page, "number")
+    expect(question).to_contain_text("An answer within 610000 parameters counts.")
+    field = question.get_by_label("Your number")
+    field.fill("58,631,144")
+    assert checked(page, "number").startswith("✗ Not so. You left the convolutions out.")
+    field.fill("61 M")
+    assert checked(page, "number") == "✓ Right. All layers together."
+    assert field.input_value() == "61 M"  # as it was typed
+    assert answer_of(page, "number") == 61_000_000
+    field.fill("61,100")
+    assert checked(page, "number") == "This can be read in two ways. Write 61100 or 61.100."
+    expect(page.locator(".cnn-spoken")).to_have_text(
+        "This can be read in two ways. Write 61100 or 61.100."
+    )
+    assert answer_of(page, "number") == 61_000_000
+
+
+def test_a_shape_says_whether_axes_order_or_a_known_mistake_is_wrong(show):
+    page = show(every_kind())
+    field = form(page, "shape").get_by_label("Your shape")
+    for text, says in {
+        "": "Enter a shape first.",
+        "64 by 27": "“64 by 27” cannot be read as a shape. Write whole numbers above 0, as in",
+        "64 x 27": "✗ Not so. Your shape has 2 axes. The question asks for 3.",
+        "27×13×64": "✗ Not so. The sizes are right. Their order is not.",
+        "(3, 27, 13)": "✗ Not so. Those are the input's channels.",
+        "64 27 14": "✗ Not so. Try again, or open the reason.",
+        "64 x 27 x 13": "✓ Right. 64 maps.",
+    }.items():
+        field.fill(text)
+        assert checked(page, "shape").startswith(says), text
+
+
+def test_a_prediction_is_shown_beside_the_truth_and_hides_it_when_it_moves(show):
+    page = show(every_kind())
+    question = form(page, "prediction")
+    slider, axis = question.get_by_role("slider"), question.locator(".cnn-quiz-axis")
+    expect(axis).to_be_hidden()
+    slider.fill("40")
+    assert checked(page, "prediction") == "✗ You predicted 40 %. It is 63 %. It was tried."
+    expect(axis).to_be_visible()
+    assert "yours: 40 %" in axis.text_content() and "truth: 63 %" in axis.text_content()
+    own, line, truth = (
+        axis.locator(name).first.bounding_box()
+        for name in (".cnn-quiz-own", ".cnn-quiz-line", ".cnn-quiz-truth")
+    )
+    for mark, value in ((own, 40), (truth, 63)):
+        middle = mark["x"] + mark["width"] / 2
+        assert abs(middle - (line["x"] + value / 100 * line["width"])) < 1.5
+    slider.press("ArrowRight")
+    expect(axis).to_be_hidden()
+    assert question.locator(".cnn-quiz-verdict").inner_text() == ""
+    slider.fill("60")
+    assert checked(page, "prediction").startswith("✓ Right. You predicted 60 %; it is 63 %.")
+
+
+def test_a_curve_is_drawn_by_pointer_and_then_the_truth_over_it(show):
+    page = show(every_kind())
+    question = form(page, "sketch")
+    assert checked(page, "sketch") == "Move the points first."
+    picture = question.locator("svg")
+    box = picture.bounding_box()
+    scale = box["width"] / 340
+    page.mouse.move(box["x"] + 60 * scale, box["y"] + 10 * scale)  # the first place, at the top
+    page.mouse.down()
+    page.mouse.move(box["x"] + 316 * scale, box["y"] + 150 * scale, steps=40)
+    page.mouse.up()
+    assert checked(page, "sketch").startswith("✗ Your curve is furthest off at ")
+    drawn = answer_of(page, "sketch")
+    assert drawn == sorted(drawn, reverse=True) and len(set(drawn)) == 5
+    assert drawn[0] > 2 and drawn[-1] == 0
+    truth = picture.locator(".cnn-quiz-truth-line").get_attribute("points").split()
+    assert len(truth) == 5
+    heights = [float(point.split(",")[1]) for point in truth]
+    expected = [150 - 140 * value / 2.5 for value in (2.3, 1.6, 0.9, 0.5, 0.4)]
+    assert heights == pytest.approx(expected)
+    question.get_by_text("All values").click()
+    rows = question.locator("tbody tr").all_inner_texts()
+    assert len(rows) == 5 and rows[-1].split() == ["10000", "0", "0.4"]
+    page.mouse.click(box["x"] + 60 * scale, box["y"] + 80 * scale)
+    assert picture.locator(".cnn-quiz-truth-line").count() == 0
+
+
+def test_a_curve_is_drawn_by_keys_and_each_point_is_told(show):
+    page = show(every_kind())
+    question = form(page, "sketch")
+    map = question.get_by_role("application")
+    map.focus()
+    expect(page.locator(".cnn-spoken")).to_have_text("At 1: 1.25.")
+    for place, steps in enumerate((21, 7, -7, -15, -17)):  # 1/50 of 2.5 a step
+        for _ in range(abs(steps)):
+            map.press("ArrowUp" if steps > 0 else "ArrowDown")
+        if place < 4:
+            map.press("ArrowRight")
+    expect(page.locator(".cnn-spoken")).to_have_text("At 10000: 0.4.")
+    assert checked(page, "sketch").startswith(
+        "✓ Right. No point of your curve is further off than 0."
+    )
+    assert answer_of(page, "sketch") == pytest.approx([2.3, 1.6, 0.9, 0.5, 0.4])
+
+
+def test_a_finger_draws_sideways(show):
+    page = show(every_kind(), width=390, has_touch=True)
+    picture = form(page, "sketch").locator("svg")
+    picture.scroll_into_view_if_needed()
+    box = picture.bounding_box()
+    page.touchscreen.tap(box["x"] + box["width"] / 2, box["y"] + 20)
+    checked(page, "sketch")
+    values = answer_of(page, "sketch")
+    assert values[2] > 2 and values[0] == values[1] == 1.25
+
+
+@pytest.mark.parametrize(("theme", "width"), [("light", 1280), ("dark", 390)])
+def test_verdicts_of_every_kind_can_be_read_by_everyone_and_fit(show, theme, width):
+    page = show(every_kind(), theme=theme, width=width)
+    wrong = [0, [0], 58_631_144, [3, 27, 13], 0, [2.5, 0, 2.5, 0, 2.5]]
+    for answers in (wrong, RIGHT):
+        choose(page, answers=answers)
+        settle(page)
+        for details in page.locator(".cnn-quiz-verdict summary").all():
+            details.click()
+        assert axe_finds(page) == []
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        page.evaluate(READER)
+        widget = page.locator(".cnn-widget")
+        assert small_targets(widget) == cut_off(widget) == []
+    assert verdicts(page)[-1] == "6 of 6 right."
+
+
+# --- Both languages judge alike -------------------------------------------------------------------
+
+JUDGE = """async (text) => {
+  const { fits, isRight } = await import("./widgets/quiz_sums.js");
+  return JSON.stringify(JSON.parse(text).map(([question, given]) => {
+    const fit = fits(question, given);
+    return [fit, fit && isRight(question, given)];
+  }));
+}"""
+
+
+def test_both_languages_judge_alike(show):
+    dice = random.Random(1)
+    questions = every_kind().fixed["questions"]
+    asked = []
+    for question, right in zip(questions, RIGHT, strict=True):
+        asked += [[question, odd] for odd in ODD] + [[question, right]]
+        for _ in range(300):
+            given = copy.deepcopy(right)
+            if isinstance(given, list):
+                for _ in range(dice.randint(1, 2)):
+                    place = dice.randrange(len(given))
+                    near = dice.choice([0.1, 0.3, -0.3, 0.3125, 1, -1, 3])
+                    given[place] = given[place] + near
+                if dice.random() < 0.2:
+                    given.pop()
+            else:
+                given += dice.choice([0, 1, -1, 0.5, 5, -5, 5.1, 610000, 610001, 1e15, -1e16])
+            asked.append([question, plain(given)])
+    ours = [[fits(q, given), fits(q, given) and is_right(q, given)] for q, given in asked]
+    theirs = json.loads(show(quiz()).evaluate(JUDGE, json.dumps(asked)))
+    for (question, given), our, their in zip(asked, ours, theirs, strict=True):
+        assert our == their, f"{question['kind']}: {given}"
+    for kind in KINDS:
+        found = {tuple(o) for (q, _), o in zip(asked, ours, strict=True) if q["kind"] == kind}
+        assert found == {(True, True), (True, False), (False, False)}, kind
+
+
+# --- What is typed --------------------------------------------------------------------------------
+
+NUMBERS = [
+    *(
+        ("2.5", 2.5),
+        ("2,5", 2.5),
+        (" −3 ", -3),
+        ("+3", 3),
+        (".5", 0.5),
+        ("5.", 5),
+        ("0,125", 0.125),
+    ),
+    *(
+        ("61e6", 61e6),
+        ("6.1E7", 61e6),
+        ("6,1e-1", 0.61),
+        ("61 M", 61e6),
+        ("61M", 61e6),
+        ("3 k", 3e3),
+    ),
+    *(
+        ("1.5 million", 1.5e6),
+        ("2 billion", 2e9),
+        ("2 G", 2e9),
+        ("6.1 × 10^7", 61e6),
+        ("10^6", 1e6),
+    ),
+    *(
+        ("6.1*10**7", 61e6),
+        ("6.1·10⁷", 61e6),
+        ("10⁻³", 1e-3),
+        ("5/2", 2.5),
+        ("½", 0.5),
+        ("-1/4", -0.25),
+    ),
+    *(("61,000,000", 61e6), ("61.000.000", 61e6), ("61 000 000", 61e6), ("61'000", 61e3)),
+    *(("61_000", 61e3), ("61\u202f000", 61e3), ("61,000.5", 61000.5), ("61.000,5", 61000.5)),
+    *(("1 234,5", 1234.5), ("1234,567", 1234.567), ("1.234", 1.234), ("12,34", 12.34), ("007", 7)),
+    *(("1,234", "unread.comma"), ("-12,345", "unread.comma"), ("", "empty.number")),
+    *(("1,23,456", "unread.number"), ("1.2.3", "unread.number"), ("5 3", "unread.number")),
+    *(
+        (".", "unread.number"),
+        ("-", "unread.number"),
+        ("abc", "unread.number"),
+        ("1/0", "unread.number"),
+    ),
+    *(("Infinity", "unread.number"), ("NaN", "unread.number"), ("1e999", "unread.number")),
+    *(("0x10", "unread.no_unit"), ("61 m", "unread.no_unit"), ("50 %", "unread.no_unit")),
+    *(("1e", "unread.no_unit"), ("2-3", "unread.no_unit"), ("1,000.5.5", "unread.number")),
+]
+WITH_UNITS = [
+    *(
+        ("%", "50 %", 50),
+        ("%", "50%", 50),
+        ("%", "50", 50),
+        ("%", "50 M", 50e6),
+        ("%", "5 k %", 5e3),
+    ),
+    *(
+        ("%", "50 px", "unread.unit"),
+        ("MB", "3 mb", 3),
+        ("MB", "3", 3),
+        ("MB", "3 MiB", "unread.unit"),
+    ),
+    *(("M", "61", 61), ("M", "61 M", 61), ("M", "61 million", 61), ("M", "61000 k", 61)),
+    *(("M", "0.061 G", 61), ("M", "61e6", "unread.scale"), ("M", "61,000,000", "unread.scale")),
+    *(("M", "61e6 M", 61e6), ("M", "61 m", "unread.unit"), ("M parameters", "61 M", 61)),
+    *(("M parameters", "61 M parameters", 61), ("M parameters", "61 parameters", "unread.unit")),
+    *(("M parameters", "61 thousand parameters", 0.061), ("m", "3 m", 3), ("m", "3 M", 3e6)),
+    *(("m²", "3 m²", 3), ("px", "3 PX", 3), ("parameters", "61 M parameters", 61e6)),
+]
+SHAPES = [
+    *(("64 x 27 x 27", [64, 27, 27]), ("64×27×27", [64, 27, 27]), ("(64, 27, 27)", [64, 27, 27])),
+    *(("64 27 27", [64, 27, 27]), ("[64,27,27]", [64, 27, 27]), ("64X27", [64, 27]), ("64", [64])),
+    *(("(64,)", [64]), ("64*27", [64, 27]), ("64; 27", [64, 27]), ("  64  27 ", [64, 27])),
+    *(("", "empty.shape"), ("64,000 x 27", "unread.shape"), ("64 x", "unread.shape")),
+    *(("0 x 3", "unread.shape"), ("-1 x 3", "unread.shape"), ("1.5 x 3", "unread.shape")),
+    *(("3 by 3", "unread.shape"), ("x", "unread.shape"), ("1" * 16, "unread.shape")),
+]
+
+READ = """async (text) => {
+  const { numberIn, shapeIn } = await import("./widgets/quiz_reading.js");
+  const [numbers, shapes] = JSON.parse(text);
+  const read = numbers.map(([unit, typed]) => numberIn(typed, unit));
+  return JSON.stringify([read, shapes.map(shapeIn)]);
+}"""
+
+
+def test_what_is_typed_is_read_as_it_is_meant_and_never_guessed(show):
+    typed = [("", *case) for case in NUMBERS] + WITH_UNITS
+    asked = [[case[:2] for case in typed], [text for text, _ in SHAPES]]
+    page = show(every_kind())
+    numbers, shapes = json.loads(page.evaluate(READ, json.dumps(asked)))
+    say = every_kind().words
+    for case, read in [*zip(typed, numbers, strict=True), *zip(SHAPES, shapes, strict=True)]:
+        expected = case[-1]
+        if isinstance(expected, str):
+            key, values = read["wrong"]
+            assert key == expected, case
+            assert say(key, **values)
+        else:
+            assert read == {"given": pytest.approx(expected, rel=1e-12)}, case
+
+
+# --- What is kept ---------------------------------------------------------------------------------
+
+
+def answer_two(page: Page) -> None:
+    form(page, "choice").get_by_label("yes").check()
+    checked(page, "choice")
+    form(page, "shape").get_by_label("Your shape").fill("64 27 14")
+    checked(page, "shape")
+
+
+def again(page: Page) -> Page:
+    page.reload()
+    wait_for_widgets(page)
+    settle(page)
+    return page
+
+
+def test_answers_come_back_quietly_on_the_next_visit(show):
+    page = show(every_kind())
+    answer_two(page)
+    told = verdicts(page)
+    assert told[-1] == "1 of 6 right."
+    again(page)
+    assert verdicts(page) == told
+    assert form(page, "choice").get_by_label("yes").is_checked()
+    assert form(page, "shape").get_by_label("Your shape").input_value() == "64 × 27 × 14"
+    page.wait_for_timeout(400)  # longer than it takes to announce something
+    assert page.locator(".cnn-spoken").inner_text() == ""
+    assert page.get_by_role("button", name="Undo").get_attribute("aria-disabled") == "true"
+
+
+def test_every_kind_of_answer_comes_back(show):
+    page = show(every_kind())
+    page.evaluate(
+        """async (right) => {
+            const { keep, placeOf } = await import("./widgets/kit/progress.js");
+            for (const [id, value] of right) keep(placeOf(`quiz.${id}`), value, 1);
+        }""",
+        list(map(list, zip(every_kind().questions(), RIGHT, strict=True))),
+    )
+    again(page)
+    assert chosen(page, "answers") == {"answers": RIGHT}
+    assert verdicts(page)[-1] == "6 of 6 right."
+
+
+def test_reset_and_undo_forget_what_they_take_back(show):
+    page = show(every_kind())
+    answer_two(page)
+    page.wait_for_timeout(600)  # what comes later than half a second is undone by itself
+    form(page, "prediction").get_by_role("slider").fill("40")
+    checked(page, "prediction")
+    page.get_by_role("button", name="Undo").click()
+    settle(page)
+    again(page)
+    assert chosen(page, "answers") == {"answers": [1, None, None, [64, 27, 14], None, None]}
+    page.get_by_role("button", name="Reset").click()
+    settle(page)
+    again(page)
+    assert verdicts(page) == [""] * 7
+
+
+def test_a_link_shows_its_answers_and_keeps_none_of_them(show):
+    page = show(every_kind())
+    answer_two(page)
+    page.evaluate("location.hash = '#cnn=1&widget=quiz.0&answers=[0,[0],3,null,5,null]'")
+    page.get_by_text("0 of 6 right.").wait_for()
+    form(page, "shape").get_by_label("Your shape").fill("64 27 13")
+    checked(page, "shape")
+    page.evaluate("history.replaceState(null, '', location.pathname)")
+    again(page)
+    assert chosen(page, "answers") == {"answers": [1, None, None, [64, 27, 13], None, None]}
+
+
+def test_an_answer_stays_with_its_question_when_others_come_and_go(show, tmp_path):
+    page = show(every_kind())
+    answer_two(page)
+    questions = every_kind().fixed["questions"]
+    other = choice("Another?", ["a", "b"], 0, "")
+    write_page_of(tmp_path / "site", Quiz([other, questions[3], questions[0]]))
+    again(page)
+    assert chosen(page, "answers") == {"answers": [None, [64, 27, 14], 1]}
+
+
+def test_a_kept_answer_that_the_question_cannot_have_is_left_out(show):
+    page = show(every_kind())
+    page.evaluate(
+        """async (ids) => {
+            const { keep, placeOf } = await import("./widgets/kit/progress.js");
+            const odd = [7, [1, 1], "61", { length: 3 }, 1000, [1, 2, 3, 4, "5"]];
+            ids.forEach((id, i) => keep(placeOf(`quiz.${id}`), odd[i], 1));
+        }""",
+        every_kind().questions(),
+    )
+    again(page)
+    assert verdicts(page) == [""] * 7

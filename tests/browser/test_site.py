@@ -45,6 +45,18 @@ def test_search_opens_by_keyboard_from_a_chapter(visit):
     page.locator("#search-results ul.search li a").first.wait_for()
 
 
+def test_the_contents_know_every_question_of_the_book(visit, site):
+    page = visit("book/index.html")
+    page.get_by_role("button", name="Your progress").wait_for()
+    counted = page.evaluate("Object.keys(globalThis.cnnContents.pages)")
+    asking = 'class="cnn-place" data-cnn-widget="quiz"'
+    pages = {chapter: (site / f"{chapter}.html").read_text(encoding="utf-8") for chapter in PAGES}
+    assert sorted(counted) == sorted(name for name, text in pages.items() if asking in text)
+    assert len(counted) > 10
+    linked = page.locator("nav.bd-links a:has(.cnn-progress-mark)")
+    assert linked.count() == len(counted)
+
+
 # --- Widgets, where they stand in the book ------------------------------------------------------
 
 

@@ -43,7 +43,7 @@ function mark(say, link, page, names) {
   const shown = element("span", { "aria-hidden": "true" });
   const read = element("span", { class: "cnn-progress-read" });
   const node = element("span", { class: "cnn-progress-mark" }, shown, read);
-  link.append(node);
+  link.append(" ", node);
   return () => {
     const { right, answered, total } = count(page, names);
     const key = right === total ? "all" : "some";

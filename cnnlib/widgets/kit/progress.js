@@ -50,6 +50,7 @@ export function placeOf(name) {
 
 const entryName = () => `${FORMAT}:${siteRoot().pathname}`;
 const emptyStore = () => ({ forgotten: 0, places: new Map(), sound: true });
+const isObject = (value) => value !== null && typeof value === "object" && !Array.isArray(value);
 const isWhole = (value, most) => Number.isInteger(value) && value >= 0 && value <= most;
 
 // The store that a text holds: {forgotten, places, sound}. What cannot be read of it is left out; then
@@ -59,7 +60,9 @@ function parsed(text) {
   if (text === null) return store;
   try {
     const data = JSON.parse(text);
-    if (data.format !== FORMAT || data.version !== VERSION) throw new TypeError("another format");
+    if (data.format !== FORMAT || data.version !== VERSION || !isObject(data.places)) {
+      throw new TypeError("another format");
+    }
     if (isWhole(data.forgotten, LATEST)) store.forgotten = data.forgotten;
     for (const [place, entry] of Object.entries(data.places)) {
       if (isEntry(place, entry)) store.places.set(place, entry);
@@ -72,7 +75,7 @@ function parsed(text) {
 }
 
 function isEntry(place, entry) {
-  return place.length <= 500 && place.indexOf("#") > 0 && entry !== null && typeof entry === "object"
+  return place.length <= 500 && place.indexOf("#") > 0 && isObject(entry)
     && entry.value !== undefined && isWhole(entry.solved, 1000) && isWhole(entry.time, LATEST);
 }
 
@@ -175,7 +178,7 @@ export function imported(text) {
   } catch {
     return refused("damaged");
   }
-  if (data === null || typeof data !== "object" || data.format !== FORMAT) return refused("foreign");
+  if (!isObject(data) || data.format !== FORMAT) return refused("foreign");
   if (data.version !== VERSION) return refused("version");
   const { places, sound } = parsed(text);
   if (!sound) return refused("damaged");

@@ -1,0 +1,69 @@
+"""python -m cnnlib.classroom make BOOK FOLDER | mark COURSE [ASSIGNMENT] [--again]
+
+make  from the exercises under BOOK, writes what a teacher needs into FOLDER; `course` in it is a
+      course of nbgrader
+mark  marks what students handed in, each answer in a process apart; writes COURSE/marks.csv
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+ADDRESS = "https://github.com/cnn-taken-apart/book@students"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m cnnlib.classroom", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    words = parser.add_subparsers(dest="word", required=True)
+    make = words.add_parser("make")
+    make.add_argument("book", type=Path)
+    make.add_argument("folder", type=Path)
+    make.add_argument(
+        "--address", default=ADDRESS, help="of the repository that notebooks install cnnlib from"
+    )
+    mark = words.add_parser("mark")
+    mark.add_argument("course", type=Path)
+    mark.add_argument("assignment", nargs="?")
+    mark.add_argument("--again", action="store_true", help="also what is marked already")
+    asked = parser.parse_args(arguments)
+    try:
+        return _make(asked) if asked.word == "make" else _mark(asked)
+    except (FileNotFoundError, ValueError) as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+def _make(asked: argparse.Namespace) -> int:
+    import torch  # noqa: F401  once here, not in each process that runs a solution
+
+    from cnnlib.classroom.answers import answer_book, write_pdf
+    from cnnlib.classroom.assignments import write_course
+    from cnnlib.classroom.chapters import chapters_in
+    from cnnlib.classroom.course import release
+    from cnnlib.classroom.notebooks import write_notebooks
+
+    chapters = list(chapters_in(asked.book))
+    write_course(chapters, asked.folder / "course")
+    release(asked.folder / "course")
+    print(f"{asked.folder}/course: {len(chapters)} assignments of nbgrader")
+    notebooks = write_notebooks(asked.book, asked.folder / "notebooks", asked.address)
+    print(f"{asked.folder}/notebooks.zip: {len(notebooks)} plain notebooks")
+    page, pdf = asked.folder / "answers.html", asked.folder / "answers.pdf"
+    page.write_text(answer_book(chapters), "utf-8")
+    print(f"{page}: the answer book, not for students")
+    print(f"{pdf}: to print" if write_pdf(page, pdf) else "no PDF of it: there is no Chromium here")
+    return 0
+
+
+def _mark(asked: argparse.Namespace) -> int:
+    from cnnlib.classroom.marking import mark_all, tell, write_marks
+
+    marks = mark_all(asked.course, asked.assignment, again=asked.again)
+    write_marks(marks, asked.course / "marks.csv")
+    print("\n".join(tell(marks)))
+    return 1 if any(one.fault for one in marks) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,46 @@
+"""The chapters of a book with their exercises, as the classroom's parts take them."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from cnnlib.exercises.source import SUFFIX, Experiment, Source, read_sources
+
+
+class Chapter(NamedTuple):
+    """``name``: the file's, without its ending. ``exercises``: in the order of the chapter."""
+
+    name: str
+    title: str
+    text: str
+    exercises: tuple[Source | Experiment, ...]
+
+
+def chapters_in(book: Path) -> Iterator[Chapter]:
+    """The chapters under ``book`` that have exercises, by name.
+
+    Raises:
+        FileNotFoundError: if there are none.
+    """
+    paths = sorted(book.rglob(f"*{SUFFIX}"), key=lambda path: path.name)
+    if not paths:
+        raise FileNotFoundError(f"{book}: no file *{SUFFIX} in it")
+    for path in paths:
+        text = path.with_name(path.name.replace(SUFFIX, ".md")).read_text("utf-8")
+        exercises = {source.name: source for source in read_sources(path)}
+        places = re.findall(r"^<!-- exercise: (\w+) -->$", text, re.MULTILINE)
+        name = path.name.removesuffix(SUFFIX)
+        yield Chapter(name, title_of(text), text, tuple(exercises[place] for place in places))
+
+
+def title_of(text: str) -> str:
+    """The first heading of a chapter.
+
+    Raises:
+        ValueError: if there is none.
+    """
+    heading = re.search(r"^# (.+)$", text, re.MULTILINE)
+    if heading is None:
+        raise ValueError(f"{text[:60]!r}: expected a heading '# ...'")
+    return heading[1].strip()
