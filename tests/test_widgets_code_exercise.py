@@ -201,9 +201,9 @@ def test_the_page_asks_and_the_kernel_answers():
 
 
 def test_the_library_answers_for_its_exercises():
-    widget = CodeExercise(**exercise("arithmetic.output_size"))
+    widget = CodeExercise(**exercise("arithmetic.outputs"))
     answers = []
-    for number, code in enumerate(["def output_size(", widget.code, "raise ValueError('no')"]):
+    for number, code in enumerate(["def outputs(", widget.code, "raise ValueError('no')"]):
         widget.set_state({"request": {"number": number, "code": code}})
         answers.append(widget.answer)
     assert [answer["number"] for answer in answers] == [0, 1, 2]
