@@ -2,6 +2,7 @@
 
 import pytest
 
+from cnnlib.exercises import exercise
 from cnnlib.exercises.record import chapters, records_of
 from cnnlib.widgets.code_exercise import LONGEST, CodeExercise, checked_record, is_program, written
 
@@ -197,6 +198,17 @@ def test_the_page_asks_and_the_kernel_answers():
     assert widget.answer == {"number": 7, "kind": "right"}
     widget.set_state({"request": {"number": 8, "code": 3}})
     assert asked == ["def f(): ..."] and widget.answer["number"] == 7
+
+
+def test_the_library_answers_for_its_exercises():
+    widget = CodeExercise(**exercise("arithmetic.outputs"))
+    answers = []
+    for number, code in enumerate(["def outputs(", widget.code, "raise ValueError('no')"]):
+        widget.set_state({"request": {"number": number, "code": code}})
+        answers.append(widget.answer)
+    assert [answer["number"] for answer in answers] == [0, 1, 2]
+    assert [answer["kind"] for answer in answers] == ["syntax", "not_started", "raised"]
+    assert answers[2]["raised"]["lines"] == [[1, "raise ValueError('no')"]]
 
 
 def test_where_the_kernel_fails_the_page_hears_why():

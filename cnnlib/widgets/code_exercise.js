@@ -5,7 +5,7 @@ import { judge, rowsOf, written } from "./agreement.js";
 import { editorOf, isProgram } from "./code_editor.js";
 import { runnerOf } from "./code_runner.js";
 import { button } from "./kit/controls.js";
-import { element, setAttribute, write } from "./kit/dom.js";
+import { element, prose, setAttribute, write } from "./kit/dom.js";
 import { Settling } from "./kit/settling.js";
 import { teach } from "./kit/teach.js";
 import { decimal } from "./kit/words.js";
@@ -298,9 +298,4 @@ function hintsOf(say, texts, more) {
         element("li", {}, ...prose(say("hint.nth", { number: i + 1, text })))));
     },
   };
-}
-
-// Text with `code` between backticks, as nodes.
-function prose(text) {
-  return text.split("`").map((part, i) => (i % 2 ? element("code", {}, part) : part));
 }

@@ -112,7 +112,7 @@ export function workerMain(loadMicroPython) {
       tellPrinted();
       tell({ ended: how.ended ?? "raised", ...without(how, program) });
     };
-    for (const [text, file] of [[program, FILE], [setup, "setup.py"]]) {
+    for (const [text, file] of [[setup, "setup.py"], [program, FILE]]) {
       const failed = step("program", text, file);
       if (failed) return ended(failed);
     }

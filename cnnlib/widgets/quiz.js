@@ -1,9 +1,9 @@
 // A quiz: each question is a form of its own, checked in the page.
 
-import { element, same, upTo, write } from "./kit/dom.js";
+import { element, prose, same, upTo, write } from "./kit/dom.js";
 import { Settling } from "./kit/settling.js";
 import { teach } from "./kit/teach.js";
-import { fieldOf, inWords, prose, withUnit } from "./quiz_fields.js";
+import { fieldOf, inWords, withUnit } from "./quiz_fields.js";
 import { fits, furthest, isRight, whatIsWrong } from "./quiz_sums.js";
 
 export default teach({ stem: "quiz", names: ["answers"], settled, view });

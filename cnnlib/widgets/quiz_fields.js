@@ -7,7 +7,9 @@
 
 import { numberLine, ticksOf, tickText } from "./kit/bars.js";
 import { slider } from "./kit/controls.js";
-import { element, same, setAttribute, svgElement, uniqueId, upTo, write } from "./kit/dom.js";
+import {
+  element, prose, same, setAttribute, svgElement, uniqueId, upTo, write,
+} from "./kit/dom.js";
 import { gridStep, pointing } from "./kit/focus.js";
 import { signed } from "./kit/words.js";
 import { numberIn, shapeIn } from "./quiz_reading.js";
@@ -20,11 +22,6 @@ export function inWords(value) {
 // A number with its unit, which may be none.
 export function withUnit(value, unit = "") {
   return `${inWords(value)} ${unit}`.trim();
-}
-
-// Text with `code` between backticks, as nodes.
-export function prose(text) {
-  return text.split("`").map((part, i) => (i % 2 ? element("code", {}, part) : part));
 }
 
 // ---- Options.

@@ -167,11 +167,14 @@ def test_what_is_not_plain_differs_and_is_shown(show, value, shown):
     assert found.kind == "differs" and re.fullmatch(shown, found.got[0])
 
 
-def test_the_setup_runs_behind_the_program_and_before_the_cases(show):
-    setup = "def twice(x):\n    return 2 * f(x)\n"
-    cases = [{"call": "twice(1)", "expected": 4}]
+def test_the_setup_is_there_for_the_program_and_for_the_cases(show):
+    """As in a notebook (child_side.py), it runs first."""
+    setup = "one = 1\ndef twice(x):\n    return 2 * f(x)\n"
+    cases = [{"call": "twice(one)", "expected": 4}]
     page = show(any_exercise(setup=setup, cases=cases, mistakes=[]))
-    assert run(page, "def twice(x):\n    return 0\n" + PLUS_ONE).kind == "right"
+    assert run(page, "y = one\ndef f(x):\n    return x + y\n").kind == "right"
+    found = run(show(any_exercise(setup="1 / 0")), PLUS_ONE)
+    assert found.kind == "raised" and found.fault == "ZeroDivisionError: divide by zero"
 
 
 def test_what_is_printed_is_shown_in_a_box_of_its_own(show):
@@ -306,9 +309,10 @@ def test_nothing_that_requests_is_left_in_the_worker(show):
         """async () => {
             const { workerMain } = await import("./widgets/code_runner_worker.js");
             const names = /REACHING = \\[([^\\]]*)\\]/.exec(String(workerMain))[1].match(/\\w+/g);
-            const heard = [];
             const text = `let python = {globals: {set() {}, get: () => () => "null", delete() {}},
-                runPython() { postMessage(${JSON.stringify(names)}.filter((n) => globalThis[n])); }};
+                runPython() {
+                    postMessage(${JSON.stringify(names)}.filter((name) => globalThis[name]));
+                }};
                 (${workerMain})(async () => python);`;
             const worker = new Worker(URL.createObjectURL(new Blob([text])));
             const answer = new Promise((done) => { worker.onmessage = ({ data }) => done(data); });

@@ -46,6 +46,11 @@ export function write(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
 
+// Text with `code` between backticks, as nodes.
+export function prose(text) {
+  return text.split("`").map((part, i) => (i % 2 ? element("code", {}, part) : part));
+}
+
 // Whether two values are equal as JSON.
 export function same(one, other) {
   return one === other || JSON.stringify(one) === JSON.stringify(other);
