@@ -330,12 +330,11 @@ def test_what_is_expected_is_not_in_the_interpreter(show):
     program = """import sys
 def f(x):
     main = __import__('__main__')
-    return [dir(main), [name for name in globals()], '8461' in str(sys.modules)]
+    return [sorted(dir(main)), sorted(globals()), '8461' in str(sys.modules)]
 """
     found = run(page, program)
-    theirs = '["__name__", "sys", "f"], False]'
-    assert found.kind == "differs" and found.got[0].endswith(theirs)
-    assert not re.search("made|step|PLAIN|plain|room", found.got[0])
+    seen = '[["__class__", "__dict__", "__name__"], ["__name__", "f", "sys"], False]'
+    assert (found.kind, found.got) == ("differs", [seen])
     sent = page.evaluate(
         """async () => {
             const sent = [];
