@@ -330,7 +330,7 @@ def test_what_is_expected_is_not_in_the_interpreter(show):
     program = """import sys
 def f(x):
     main = __import__('__main__')
-    return [sorted(dir(main)), sorted(globals()), '8461' in str(sys.modules)]
+    return [sorted(dir(main)), sorted(globals()), '84' + '61' in str(sys.modules)]
 """
     found = run(page, program)
     seen = '[["__class__", "__dict__", "__name__"], ["__name__", "f", "sys"], False]'
