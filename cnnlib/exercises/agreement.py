@@ -38,7 +38,7 @@ class Run(NamedTuple):
 class Verdict(NamedTuple):
     """What to tell the student. ``kind`` is one of
 
-    "right"; "not_started", it gives None where something else is expected; "missing", no function
+    "right"; "not_started", it gives None in the first case already; "missing", no function
     of that name; "syntax"; "raised"; "differs"; "mistake", it differs as a known wrong program
     does, and ``sentence`` says what that one got wrong; "time"; "memory"; "died", its process
     ended without a word. ``case`` is the place of the first case that fails, from 0, with its
@@ -117,7 +117,7 @@ def judge(record: Record, run: Run) -> Verdict:
             return Verdict("differs", record, place, result.shown, printed=run.printed)
         if agrees(result.value, case.expected, record.tolerance):
             continue
-        if result.value is None:
+        if result.value is None and place == 0:
             return Verdict("not_started", record, place, printed=run.printed)
         sentence = _sentence(record, place, run.results)
         kind = "mistake" if sentence else "differs"

@@ -329,13 +329,12 @@ def test_what_is_expected_is_not_in_the_interpreter(show):
     page = show(any_exercise(cases=cases, mistakes=[]))
     program = """import sys
 def f(x):
-    seen = str(globals()) + str(sys.modules) + str(dir(__import__('__main__')))
-    for name in ('made', 'step', 'PLAIN', 'room', 'cases', 'record'):
-        seen += str(name in globals())
-    return seen
+    main = __import__('__main__')
+    return [sorted(dir(main)), sorted(globals()), '84' + '61' in str(sys.modules)]
 """
     found = run(page, program)
-    assert found.kind == "differs" and "8461" not in found.got[0]
+    seen = '[["__class__", "__dict__", "__name__"], ["__name__", "f", "sys"], False]'
+    assert (found.kind, found.got) == ("differs", [seen])
     sent = page.evaluate(
         """async () => {
             const sent = [];
