@@ -41,22 +41,35 @@ export function judge(record, run) {
   const fault = results.findIndex((result, i) => faultOf(record, result, i) !== null);
   if (fault >= 0) {
     const { kind, ...told } = faultOf(record, results[fault], fault);
-    return verdict(kind, fault, told);
+    const say = kind === "differs" && "value" in results[fault] ? sentenceOf(record, fault, results) : null;
+    return verdict(say === null ? kind : "mistake", fault, { ...told, say });
   }
   if (ended === "unable") return verdict(ended, null, { why });
   if (ended) return verdict(ended, calling ? results.length : null, { raised });
   return { ...verdict("right"), passed: results.length };
 }
 
-// What is wrong with the result of a case: {kind, got, say, raised}, or null.
-function faultOf({ cases, mistakes, tolerance }, { value, shown, raised }, i) {
+// What is wrong with the result of a case: {kind, got, raised}, or null.
+function faultOf({ cases, tolerance }, { value, shown, raised }, i) {
   if (raised) return { kind: "raised", raised };
   if (shown !== undefined) return { kind: "differs", got: shown };
   if (agrees(value, cases[i].expected, tolerance)) return null;
   const got = written(value);
   if (value === null && i === 0) return { kind: "not_started", got };
-  const known = cases[i].mistakes.find(([wrong]) => wrong !== null && agrees(value, wrong, tolerance));
-  return known ? { kind: "mistake", got, say: mistakes[known[1]] } : { kind: "differs", got };
+  return { kind: "differs", got };
+}
+
+// What to say: of the wrong program that gives the same in every case, or else of the only one that
+// gives the same in the case that fails first.
+function sentenceOf({ cases, mistakes, tolerance }, fault, results) {
+  const gives = (i, value) => "value" in results[i] && agrees(results[i].value, value, tolerance);
+  const same = cases[fault].mistakes.filter(([wrong]) => gives(fault, wrong)).map(([, which]) => which);
+  const whole = same.find((which) => results.every((_, i) => {
+    const known = cases[i].mistakes.find(([, other]) => other === which);
+    return i < fault || gives(i, known ? known[0] : cases[i].expected);
+  }));
+  if (whole !== undefined) return mistakes[whole];
+  return new Set(same).size === 1 ? mistakes[same[0]] : null;
 }
 
 // What each case of a run gave, in words: {got, state}, and null for a case that was not called. The
