@@ -2,7 +2,9 @@
 
 import html
 import itertools
+import os
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -322,3 +324,21 @@ def test_no_answer_is_on_the_site(source, published):
 
 def test_no_source_is_on_the_site(site):
     assert [path for path in site.rglob("*") if "exercises.md" in path.name] == []
+
+
+def test_binder_holds_no_source_and_no_history_of_one(tmp_path):
+    for path in (
+        "book/part/chapter.md",
+        "book/part/chapter.exercises.md",
+        ".git/HEAD",
+        "bin/python",
+    ):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text("#!/bin/sh\n")
+    (tmp_path / "bin" / "python").chmod(0o755)
+    script = BOOK.parent / ".binder" / "postBuild"
+    path = f"{tmp_path / 'bin'}:{os.environ['PATH']}"
+    subprocess.run(["bash", script], cwd=tmp_path, env={"PATH": path}, check=True)
+    assert (tmp_path / "book/part/chapter.md").exists()
+    assert not (tmp_path / "book/part/chapter.exercises.md").exists()
+    assert not (tmp_path / ".git").exists()
