@@ -22,6 +22,7 @@ def main(arguments: list[str] | None = None) -> int:
     make.add_argument(
         "--address", default=ADDRESS, help="of the repository that notebooks install cnnlib from"
     )
+    make.add_argument("--site", type=Path, default=Path("_build/html"), help="the built book")
     mark = words.add_parser("mark")
     mark.add_argument("course", type=Path)
     mark.add_argument("assignment", nargs="?")
@@ -42,6 +43,7 @@ def _make(asked: argparse.Namespace) -> int:
     from cnnlib.classroom.chapters import chapters_in
     from cnnlib.classroom.course import release
     from cnnlib.classroom.notebooks import write_notebooks
+    from cnnlib.classroom.quizzes import write_quizzes
 
     chapters = list(chapters_in(asked.book))
     write_course(chapters, asked.folder / "course")
@@ -49,6 +51,13 @@ def _make(asked: argparse.Namespace) -> int:
     print(f"{asked.folder}/course: {len(chapters)} assignments of nbgrader")
     notebooks = write_notebooks(asked.book, asked.folder / "notebooks", asked.address)
     print(f"{asked.folder}/notebooks.zip: {len(notebooks)} plain notebooks")
+    if (asked.site / "index.html").is_file():
+        written, left_out = write_quizzes(asked.site, asked.folder / "quizzes")
+        print(
+            f"{asked.folder}/quizzes: {written} questions for Moodle, {left_out} sketches left out"
+        )
+    else:
+        print(f"no quizzes for Moodle: there is no built book in {asked.site} (`make book`)")
     page, pdf = asked.folder / "answers.html", asked.folder / "answers.pdf"
     page.write_text(answer_book(chapters), "utf-8")
     print(f"{page}: the answer book, not for students")
