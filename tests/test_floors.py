@@ -42,7 +42,9 @@ FLOORS = {
     "layout": Floor(["matplotlib"], ["rows", "geometry"]),
     "diagrams": Floor(["matplotlib"], ["rows", "geometry", "layout"]),
     "widgets": Floor(["anywidget", "numpy", "PIL"], ["rows", "sight", "geometry", "layout"]),
-    "exercises": Floor(["torch", "numpy"], []),
+    "exercises": Floor(  # one of them runs LeNet-5
+        ["torch", "numpy", "tqdm"], [*_MEASURED, "data", "weights", "train"]
+    ),
     "classroom": Floor(["torch", "nbgrader", "jupytext", "markdown_it", "tqdm"], ["exercises"]),
 }
 
