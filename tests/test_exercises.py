@@ -423,9 +423,13 @@ def test_check_says_what_is_wrong_with_the_call():
         exercises.check(5, abs)
 
 
-def test_where_no_process_can_be_copied_it_runs_here(monkeypatch):
+def test_where_no_process_can_be_copied_it_runs_here_and_limits_nothing(monkeypatch):
+    resource = pytest.importorskip("resource")
+    names = (resource.RLIMIT_AS, resource.RLIMIT_FSIZE, resource.RLIMIT_CORE)
+    before = [resource.getrlimit(name) for name in names], torch.get_num_threads()
     monkeypatch.delattr(os, "fork")
     assert judge(DOUBLE, run_function(DOUBLE, lambda x: 2 * x, ["f(1)", "f(2.5)", "f(0)"]))
+    assert ([resource.getrlimit(name) for name in names], torch.get_num_threads()) == before
 
 
 # --- Records --------------------------------------------------------------------------------------
