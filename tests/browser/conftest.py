@@ -222,3 +222,8 @@ class SharedPage:
         if self.page:
             self.page.context.close()
         self.page = None
+
+
+def let_pass(page: Page, milliseconds: int) -> None:
+    """Let time pass for what must *not* happen in it; what must happen is waited for instead."""
+    page.evaluate("(time) => new Promise((done) => setTimeout(done, time))", milliseconds)

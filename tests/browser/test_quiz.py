@@ -9,7 +9,7 @@ from cnnlib.widgets.quiz import Quiz, choice
 from cnnlib.widgets.quiz_questions import fits, is_right
 from cnnlib.widgets.settling import plain
 from tests.browser.axe import axe_finds
-from tests.browser.conftest import wait_for_widgets, write_page_of
+from tests.browser.conftest import let_pass, wait_for_widgets, write_page_of
 from tests.browser.contract.checks import READER, cut_off, small_targets
 from tests.browser.contract.choices import ODD
 from tests.browser.model import choose, chosen, settle
@@ -374,7 +374,7 @@ def test_answers_come_back_quietly_on_the_next_visit(show):
     assert verdicts(page) == told
     assert form(page, "choice").get_by_label("yes").is_checked()
     assert form(page, "shape").get_by_label("Your shape").input_value() == "64 × 27 × 14"
-    page.wait_for_timeout(400)  # longer than it takes to announce something
+    let_pass(page, 400)  # longer than it takes to announce something
     assert page.locator(".cnn-spoken").inner_text() == ""
     assert page.get_by_role("button", name="Undo").get_attribute("aria-disabled") == "true"
 
@@ -396,7 +396,7 @@ def test_every_kind_of_answer_comes_back(show):
 def test_reset_and_undo_forget_what_they_take_back(show):
     page = show(every_kind())
     answer_two(page)
-    page.wait_for_timeout(600)  # what comes later than half a second is undone by itself
+    let_pass(page, 600)  # what comes later than half a second is undone by itself
     form(page, "prediction").get_by_role("slider").fill("40")
     checked(page, "prediction")
     page.get_by_role("button", name="Undo").click()
