@@ -13,11 +13,12 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from cnnlib.classroom.assignments import assignment, plain_markdown, write_course
+from cnnlib.classroom.assignments import assignment, write_course
 from cnnlib.classroom.chapters import chapters_in, title_of
 from cnnlib.classroom.course import open_course, release
 from cnnlib.classroom.grading import read_records, sandbox
 from cnnlib.classroom.marking import mark_all, tell, write_marks
+from cnnlib.classroom.roles import plain_roles
 from tests.test_exercises_source import EXPERIMENT, WHOLE
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # nbgrader's own
@@ -121,7 +122,7 @@ def test_roles_of_the_book_become_words():
     text = (
         "A {term}`stride <stride · 步长>`, a {term}`kernel`, formula {eq}`size`, {ref}`here <x>`."
     )
-    assert plain_markdown(text) == "A stride, a kernel, formula of the chapter, here."
+    assert plain_roles(text) == "A stride, a kernel, formula of the chapter, here."
 
 
 def test_what_is_no_book_is_said(tmp_path):
@@ -145,6 +146,11 @@ SUBMISSIONS = {
         0,
         "passes the 2 public cases and gives something else in a hidden one",
         {"answer": "def twice(x): return {1: 2, 2: 4}.get(x, 0)"},
+    ),
+    "telling": (
+        0,
+        "twice(one) gave 3, expected 2",
+        {"answer": "def twice(x):\n    print('asked for', x)\n    return 3 * x"},
     ),
     "crashing": (0, "ZeroDivisionError", {"answer": "def twice(x): return x / 0"}),
     "unreadable": (0, "cannot be read as Python", {"answer": "def twice(x) return 2"}),
@@ -216,6 +222,13 @@ def marked(made, tmp_path_factory):
     return course, {one.student: one for one in mark_all(course)}
 
 
+def outputs_of(text: str) -> list:
+    """What stands below the cells that give marks."""
+    cells = nbformat.reads(text, as_version=4).cells
+    marked = [cell for cell in cells if cell.metadata.get("nbgrader", {}).get("grade")]
+    return [output for cell in marked for output in cell.get("outputs", [])]
+
+
 @pytest.mark.parametrize("student", SUBMISSIONS)
 def test_marks_are_right_whatever_comes_in(marked, student):
     course, marks = marked
@@ -223,19 +236,15 @@ def test_marks_are_right_whatever_comes_in(marked, student):
     one = marks[student]
     assert (one.score, one.most, one.fault) == (points, 7, "")
     path = course / "autograded" / student / "chapter" / "chapter.ipynb"
-    cells = nbformat.read(path, as_version=4).cells
-    outputs = [
-        o
-        for c in cells
-        if c.metadata.get("nbgrader", {}).get("grade")
-        for o in c.get("outputs", [])
-    ]
+    outputs = outputs_of(path.read_text())
     assert says in json.dumps(outputs, ensure_ascii=False)
 
 
 def test_hidden_cases_are_not_told(marked):
     course, _ = marked
-    assert "twice(7)" not in (course / "autograded/table/chapter/chapter.ipynb").read_text()
+    for student in ("table", "telling"):
+        text = (course / "autograded" / student / "chapter" / "chapter.ipynb").read_text()
+        assert "twice(7)" not in text and "asked for" not in json.dumps(outputs_of(text))
 
 
 def test_what_cannot_be_marked_is_named_and_the_others_go_on(marked):

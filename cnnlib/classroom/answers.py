@@ -10,8 +10,8 @@ from pathlib import Path
 
 from markdown_it import MarkdownIt
 
-from cnnlib.classroom.assignments import plain_markdown, points_of
 from cnnlib.classroom.chapters import Chapter
+from cnnlib.classroom.roles import plain_roles
 from cnnlib.exercises.agreement import written
 from cnnlib.exercises.source import Experiment, Source, record_from
 
@@ -29,7 +29,7 @@ _markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
 
 def answer_book(chapters: Sequence[Chapter]) -> str:
     """The whole book as a page of HTML that stands alone."""
-    total = sum(points_of(one) for chapter in chapters for one in chapter.exercises)
+    total = sum(one.points for chapter in chapters for one in chapter.exercises)
     contents = "".join(
         f'<li><a href="#{chapter.name}">{html.escape(chapter.title)}</a></li>'
         for chapter in chapters
@@ -43,9 +43,7 @@ def answer_book(chapters: Sequence[Chapter]) -> str:
         parts.append(f'<h1 id="{chapter.name}">{html.escape(chapter.title)}</h1>')
         for number, one in enumerate(chapter.exercises, start=1):
             write = _experiment if isinstance(one, Experiment) else _exercise
-            parts.append(
-                f"<h2>{number}. {html.escape(one.name)} ({points_of(one)})</h2>{write(one)}"
-            )
+            parts.append(f"<h2>{number}. {html.escape(one.name)} ({one.points})</h2>{write(one)}")
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width"><title>Answers, for teachers</title>'
@@ -82,7 +80,7 @@ def _experiment(experiment: Experiment) -> str:
 
 
 def _text(text: str) -> str:
-    return _markdown.render(plain_markdown(text))
+    return _markdown.render(plain_roles(text))
 
 
 def _code(program: str) -> str:

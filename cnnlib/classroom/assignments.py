@@ -6,18 +6,17 @@ hold prompts, starters and the public check, no solution and no hidden case: tho
 """
 
 import json
-import re
 from pathlib import Path
 
 import nbformat
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from cnnlib.classroom.chapters import Chapter
-from cnnlib.exercises.record import write_records
+from cnnlib.classroom.chapters import KERNEL, Chapter
+from cnnlib.classroom.roles import plain_roles
+from cnnlib.exercises.record import in_points, write_records
 from cnnlib.exercises.source import Experiment, Source, record_from
 
-KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
 CONFIG = '''"""A course of nbgrader, with marks by cnnlib: each answer is run in a process apart."""
 
 from pathlib import Path
@@ -68,14 +67,8 @@ def assignment(chapter: Chapter) -> NotebookNode:
     return new_notebook(cells=cells, metadata={"kernelspec": KERNEL})
 
 
-def points_of(exercise: Source | Experiment) -> int:
-    if isinstance(exercise, Experiment):
-        return exercise.points
-    return exercise.settings.get("points", 1)
-
-
 def _introduction(chapter: Chapter) -> str:
-    total = sum(map(points_of, chapter.exercises))
+    total = sum(one.points for one in chapter.exercises)
     return (
         f"# {chapter.title}: exercises\n\n{total} points. Write each function in its cell and run "
         "the cell below it: it tells you the first case that fails. When your work is marked, "
@@ -84,25 +77,26 @@ def _introduction(chapter: Chapter) -> str:
 
 
 def _exercise_cells(source: Source, number: int) -> list[NotebookNode]:
-    points = points_of(source)
     hints = "".join(
         f"\n\n<details><summary>Hint {place}</summary>\n\n{hint}\n\n</details>"
         for place, hint in enumerate(source.hints, start=1)
     )
-    head = f"## {number}. `{source.name}` ({_points(points)})\n\n{plain_markdown(source.prompt)}"
+    head = (
+        f"## {number}. `{source.name}` ({in_points(source.points)})\n\n{plain_roles(source.prompt)}"
+    )
     test = f'from cnnlib.exercises import check\n\ncheck("{source.key}", {source.name})'
     return [
         _locked(head + hints, f"{source.name}-prompt"),
         _marked(new_code_cell(source.starter.rstrip()), f"{source.name}-answer", solution=True),
-        _marked(new_code_cell(test), source.name, grade=True, locked=True, points=points),
+        _marked(new_code_cell(test), source.name, grade=True, locked=True, points=source.points),
     ]
 
 
 def _experiment_cells(experiment: Experiment, number: int) -> list[NotebookNode]:
     rubric = "\n".join(f"| {share.points} | {share.what} |" for share in experiment.rubric)
     head = (
-        f"## {number}. An experiment ({_points(experiment.points)})\n\n"
-        f"{plain_markdown(experiment.prompt)}\n\n*Hand in*: {experiment.handin}\n\n"
+        f"## {number}. An experiment ({in_points(experiment.points)})\n\n"
+        f"{plain_roles(experiment.prompt)}\n\n*Hand in*: {experiment.handin}\n\n"
         f"| points | for |\n|--:|---|\n{rubric}"
     )
     starter = [new_code_cell(experiment.starter.rstrip())] if experiment.starter else []
@@ -114,10 +108,6 @@ def _experiment_cells(experiment: Experiment, number: int) -> list[NotebookNode]
             grade=True, solution=True, points=experiment.points,
         ),
     ]  # fmt: skip
-
-
-def _points(points: int) -> str:
-    return f"{points} point{'' if points == 1 else 's'}"
 
 
 def _locked(text: str, name: str) -> NotebookNode:
@@ -133,19 +123,3 @@ def _marked(
     }  # fmt: skip
     cell.metadata["nbgrader"] = marks | ({"points": points} if grade else {})
     return cell
-
-
-ROLE = re.compile(r"\{(\w+)\}`([^`]+)`")
-
-
-def plain_markdown(text: str) -> str:
-    """MyST's roles as words: a notebook outside of the book knows no links into it."""
-
-    def plain(match: re.Match) -> str:
-        role, inside = match.groups()
-        label = re.match(r"(.*?)\s*<[^>]*>$", inside)
-        if label:
-            return label[1]
-        return {"eq": "of the chapter"}.get(role, inside.split(" · ")[0])
-
-    return ROLE.sub(plain, text)

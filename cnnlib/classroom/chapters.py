@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 from cnnlib.exercises.source import SUFFIX, Experiment, Source, read_sources
 
+KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}  # of our notebooks
+
 
 class Chapter(NamedTuple):
     """``name``: the file's, without its ending. ``exercises``: in the order of the chapter."""

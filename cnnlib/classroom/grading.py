@@ -90,9 +90,12 @@ def mark(graded: Graded, answer: str, others: Sequence[str]) -> Verdict:
 
 
 def told(verdict: Verdict, public: int) -> str:
-    """The verdict in words; of a hidden case no more than that it failed, and how."""
+    """The verdict in words; of a hidden case no more than that it failed, and how.
+
+    What the program printed is left out: it may have printed what hidden cases gave it.
+    """
     if verdict.case is None or verdict.case < public:
-        return repr(verdict)
+        return repr(verdict._replace(printed=""))
     sentence = f"\n{verdict.sentence}" if verdict.sentence else ""
     how = {"raised": "raises an error in", "time": "takes too long for"}
     how = how.get(verdict.kind, "gives something else in")

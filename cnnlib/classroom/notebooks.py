@@ -16,7 +16,8 @@ import nbformat
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell
 
-from cnnlib.classroom.chapters import title_of
+from cnnlib.classroom.chapters import KERNEL, title_of
+from cnnlib.classroom.roles import plain_roles
 
 INSTALL = """# On Colab and the like: install the book's library, which takes a minute or two.
 try:
@@ -24,9 +25,7 @@ try:
 except ImportError:
     %pip install --quiet "cnnlib @ git+{address}"
 """
-KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
 LABEL = re.compile(r"^\(([\w-]+)\)=\s*\n+#+ (.+)$", re.MULTILINE)
-ROLE = re.compile(r"\{(\w+)\}`([^`]+)`")
 OPENING = re.compile(r":::\{(\w+)\} *(.*)$")
 INCLUDE = re.compile(r"^```\{literalinclude\} (\S+)\n((?::.*\n)*)```$", re.MULTILINE)
 OWN_LINK = re.compile(r"\]\(((?:\.\./)*[\w/-]+)\.md(#[\w-]+)?\)")
@@ -72,16 +71,9 @@ def plain_text(text: str, path: Path, page: str, labels: dict[str, Place]) -> st
     """Markdown that any notebook shows, of MyST Markdown in the chapter at ``path``."""
     up = "../" * page.count("/")
 
-    def role(match: re.Match) -> str:
-        name, inside = match.groups()
-        words, _, target = inside.partition("<")
-        words, target = words.strip(), target.rstrip("> ") or inside
-        if name == "ref" and target in labels:
-            place = labels[target]
-            return f"[{words if words != target else place.title}]({up}{place.page}.ipynb)"
-        if name == "cite":
-            return f"[{inside}]"
-        return words.split(" · ")[0]
+    def link(label: str, words: str | None) -> str | None:
+        place = labels.get(label)
+        return place and f"[{words or place.title}]({up}{place.page}.ipynb)"
 
     def include(match: re.Match) -> str:
         options = dict(re.findall(r"^:([\w-]+):\s*(.*)$", match[2], re.MULTILINE))
@@ -91,7 +83,8 @@ def plain_text(text: str, path: Path, page: str, labels: dict[str, Place]) -> st
     text = INCLUDE.sub(include, text)
     text = re.sub(r"^\([\w-]+\)=\n", "", text, flags=re.MULTILINE)
     text = re.sub(r"^<!--.*-->\n?", "", text, flags=re.MULTILINE)
-    return OWN_LINK.sub(r"](\1.ipynb)", ROLE.sub(role, text))
+    text = plain_roles(text, link=link, equation="({})".format)
+    return OWN_LINK.sub(r"](\1.ipynb)", text)
 
 
 def quote_admonitions(text: str, within: bool) -> tuple[str, bool]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from cnnlib.exercises.record import Record
+from cnnlib.exercises.record import Record, in_points
 
 
 class Raised(NamedTuple):
@@ -178,7 +178,7 @@ def tell(verdict: Verdict) -> str:
     count = len(record.cases)
     passed = f" {place} of {count} cases passed before it." if place else ""
     says = {
-        "right": f"✓ {record.name}: all {count} cases agree. {_points(record.points)}.",
+        "right": f"✓ {record.name}: all {count} cases agree. {in_points(record.points)}.",
         "not_started": f"… {record.name} returns nothing yet: {verdict.call} gave None.{passed}",
         "missing": f"✗ There is no function {record.name} yet. Define it, then check again.",
         "syntax": "✗ The program cannot be read as Python.",
@@ -204,7 +204,3 @@ def tell(verdict: Verdict) -> str:
 
 def _where(verdict: Verdict) -> str:
     return verdict.call or "The program"
-
-
-def _points(points: int) -> str:
-    return f"{points} point{'' if points == 1 else 's'}"

@@ -7,6 +7,7 @@ In the chapter stands, alone on a line, ``<!-- exercise: outputs -->`` and furth
 import re
 from collections.abc import Sequence
 
+from cnnlib.exercises.record import in_points
 from cnnlib.exercises.source import Experiment, Source, SourceError
 
 PLACE = re.compile(
@@ -52,8 +53,8 @@ def write_exercise(source: Source | Experiment, number: int) -> str:
     """The prompt; the editor, where the exercise runs on the page; the cell of a notebook."""
     if isinstance(source, Experiment):
         return _write_experiment(source, number)
-    on_page = source.settings.get("page", False)
-    head = f"**{number}.** {source.prompt} {_points(source.settings.get('points', 1))}"
+    on_page = source.page
+    head = f"**{number}.** {source.prompt} *({in_points(source.points)})*"
     tags = ":tags: [remove-cell]\n" if on_page else ""
     page = ON_THE_PAGE.format(key=source.key) if on_page else ""
     cell = IN_A_NOTEBOOK.format(tags=tags, starter=source.starter, key=source.key, name=source.name)
@@ -64,10 +65,6 @@ def _write_experiment(source: Experiment, number: int) -> str:
     cell = f"\n```{{code-cell}} python\n{source.starter}```\n" if source.starter else ""
     rubric = "\n".join(f"| {points} | {what} |" for points, what in source.rubric)
     return (
-        f"**{number}.** *An experiment.* {source.prompt} {_points(source.points)}\n{cell}\n"
+        f"**{number}.** *An experiment.* {source.prompt} *({in_points(source.points)})*\n{cell}\n"
         f"*Hand in*: {source.handin}\n\n| points | for |\n|--:|---|\n{rubric}\n"
     )
-
-
-def _points(points: int) -> str:
-    return f"*({points} point{'' if points == 1 else 's'})*"

@@ -67,6 +67,11 @@ class Record(NamedTuple):
         return cls(**values | lists | {"cases": cases})
 
 
+def in_points(count: int) -> str:
+    """ "1 point", "2 points"."""
+    return f"{count} point{'' if count == 1 else 's'}"
+
+
 def write_records(records: list[Record]) -> str:
     """A chapter's records as the text of their file: one case a line, so that changes are read."""
     texts = []

@@ -77,6 +77,15 @@ class Source(NamedTuple):
     def name(self) -> str:
         return self.key.partition(".")[2]
 
+    @property
+    def points(self) -> int:
+        return self.settings.get("points", 1)
+
+    @property
+    def page(self) -> bool:
+        """Whether it needs plain Python only, and so runs on the page."""
+        return self.settings.get("page", False)
+
 
 class Share(NamedTuple):
     """A line of a rubric: so many points, for what."""
@@ -257,11 +266,10 @@ def record_from(source: Source, *, hidden: bool = False) -> Record:
 
 
 def _bare(source: Source) -> Record:
-    settings = {"points": 1, "seconds": 5.0, "page": False} | source.settings
     return Record(
-        key=source.key, name=source.name, points=settings["points"], starter=source.starter,
-        setup=source.setup, tolerance=0.0, seconds=settings["seconds"], page=settings["page"],
-        hints=source.hints, mistakes=(), cases=(),
+        key=source.key, name=source.name, points=source.points, starter=source.starter,
+        setup=source.setup, tolerance=0.0, seconds=source.settings.get("seconds", 5.0),
+        page=source.page, hints=source.hints, mistakes=(), cases=(),
     )  # fmt: skip
 
 

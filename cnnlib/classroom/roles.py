@@ -1,0 +1,29 @@
+"""MyST's roles as words and links, for places that know no MyST."""
+
+import re
+from collections.abc import Callable
+
+ROLE = re.compile(r"\{(\w+)\}`([^`]+)`")
+
+
+def plain_roles(
+    text: str,
+    *,
+    link: Callable[[str, str | None], str | None] = lambda label, words: None,
+    equation: Callable[[str], str] = lambda label: "of the chapter",
+) -> str:
+    """The text without roles: words for terms, ``[key]`` for citations, and for references what
+    ``link(label, words or None)`` makes of them, or their words. Behind "formula" or "equation"
+    stands what ``equation(label)`` gives."""
+
+    def plain(match: re.Match) -> str:
+        role, inside = match.groups()
+        labelled = re.match(r"(.*?)\s*<([^>]*)>$", inside)
+        words, target = labelled.groups() if labelled else (None, inside)
+        if role == "ref" and (made := link(target, words)):
+            return made
+        if role == "eq":
+            return equation(inside)
+        return f"[{inside}]" if role == "cite" else (words or inside).split(" · ")[0]
+
+    return ROLE.sub(plain, text)
