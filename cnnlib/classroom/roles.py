@@ -24,6 +24,6 @@ def plain_roles(
             return made
         if role == "eq":
             return equation(inside)
-        return f"[{inside}]" if role == "cite" else (words or inside).split(" · ")[0]
+        return f"[{inside}]" if role == "cite" else words or inside
 
     return ROLE.sub(plain, text)
