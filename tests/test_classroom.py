@@ -125,6 +125,17 @@ def test_roles_of_the_book_become_words():
     assert plain_roles(text) == "A stride, a kernel, formula of the chapter, here."
 
 
+def test_chapters_come_in_the_order_of_the_contents(tmp_path):
+    book = tmp_path / "book"
+    book.mkdir()
+    for name in ("apple", "chapter", "zebra"):
+        (book / f"{name}.md").write_text(CHAPTER)
+        (book / f"{name}.exercises.md").write_text(WHOLE + EXPERIMENT)
+    assert [chapter.name for chapter in chapters_in(book)] == ["apple", "chapter", "zebra"]
+    (tmp_path / "_toc.yml").write_text("chapters:\n  - file: book/zebra\n  - file: book/apple\n")
+    assert [chapter.name for chapter in chapters_in(book)] == ["zebra", "apple", "chapter"]
+
+
 def test_what_is_no_book_is_said(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"no file \*\.exercises\.md"):
         list(chapters_in(tmp_path))

@@ -20,12 +20,20 @@ class Chapter(NamedTuple):
 
 
 def chapters_in(book: Path) -> Iterator[Chapter]:
-    """The chapters under ``book`` that have exercises, by name.
+    """The chapters under ``book`` that have exercises, in the order of the ``_toc.yml`` beside it;
+    without one by name.
 
     Raises:
         FileNotFoundError: if there are none.
     """
-    paths = sorted(book.rglob(f"*{SUFFIX}"), key=lambda path: path.name)
+    toc = book.parent / "_toc.yml"
+    pages = re.findall(r"file: (\S+)", toc.read_text("utf-8")) if toc.is_file() else []
+    places = {Path(page).name: place for place, page in enumerate(pages)}
+
+    def in_order(path: Path) -> tuple[int, str]:
+        return places.get(path.name.removesuffix(SUFFIX), len(places)), path.name
+
+    paths = sorted(book.rglob(f"*{SUFFIX}"), key=in_order)
     if not paths:
         raise FileNotFoundError(f"{book}: no file *{SUFFIX} in it")
     for path in paths:

@@ -12,6 +12,7 @@ import pytest
 from playwright.sync_api import expect
 
 from cnnlib.widgets.bundle import widgets_in
+from tests.browser.conftest import load
 from tests.conftest import ROOT
 from tests.test_book import CHAPTERS, PAGES
 
@@ -110,3 +111,13 @@ def test_links_that_set_a_widget_are_taken_whole(visit, site):
             expect(place.locator(".cnn-tools")).to_be_visible()
             assert place.locator(".cnn-notice").text_content() == "", f"{page.name}: {state}"
     assert found
+
+
+def test_an_exercises_table_keeps_its_columns_on_a_phone(new_page, serve, site):
+    """The theme lays tables of outputs out by their contents; this one has widths of its own."""
+    page = new_page(viewport={"width": 390, "height": 900})
+    load(page, f"{serve(site)}/book/foundations/pooling.html")
+    table = page.locator(".ce-cases").first
+    expect(table).to_be_visible()
+    widths = table.locator("th").evaluate_all("(all) => all.map((one) => one.clientWidth)")
+    assert len(widths) == 3 and min(widths) > 0.2 * sum(widths)
