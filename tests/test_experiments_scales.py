@@ -5,9 +5,9 @@ import pytest
 import torch
 from torch import nn
 
-from cnnlib.experiments import EXPERIMENTS
+from cnnlib.experiments import EXPERIMENTS, load_experiment
 from cnnlib.experiments.packing import unpack_bits
-from cnnlib.experiments.scales import SIZES, SQUARE, measure_sizes, resize
+from cnnlib.experiments.scales import SIZES, SQUARE, measure_sizes, resize, right_at
 
 
 class Stub:
@@ -84,3 +84,16 @@ def test_every_size_is_asked_with_the_whole_picture():
     assert list(found["right"]) == ["37", "55", "73", "all"]
     for bits in found["right"].values():
         assert unpack_bits(bits, 10).tolist() == [False] + [True] * 9
+
+
+def test_right_at_counts_as_the_log_does():
+    runs = [run for run in load_experiment("scales") if run.arm == "many"]
+    right = right_at(runs, SIZES[-1])  # the size at which every run is tested
+    assert right.shape == (3, 3925)
+    assert right.mean(axis=1).tolist() == pytest.approx([run.accuracy for run in runs])
+    assert right_at(runs, "all").mean() > right.mean()
+
+
+def test_a_size_that_was_not_measured_is_refused():
+    with pytest.raises(ValueError, match="side=64: expected one of 37, 55, 73, all"):
+        right_at(load_experiment("scales"), 64)

@@ -6,18 +6,26 @@ all, or another one for every batch. It is tested on whole pictures of several s
 are a seventh of the paper's.
 """
 
-from dataclasses import replace
+from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cnnlib.experiments.experiment import Arm, Experiment
-from cnnlib.experiments.packing import pack_bits
+from cnnlib.experiments.packing import pack_bits, unpack_bits
 from cnnlib.models.vgg import VGG
 from cnnlib.train import Recipe, Run
 from cnnlib.train.recipes import TINY_IMAGES
 from cnnlib.weights.measuring import rank_labels
+
+if TYPE_CHECKING:  # the logs' module needs the experiments
+    from cnnlib.experiments.run_log import RunLog
 
 SQUARE = 32
 SIZES = SMALL, LARGE, LARGEST = 37, 55, 73  # 256, 384 and 512 for squares of 224
@@ -108,6 +116,19 @@ def measure_sizes(run: Run) -> dict:
     every["all"] = torch.stack(list(every.values())).mean(dim=0)
     right = {name: pack_bits((rank_labels(s, labels) == 0).numpy()) for name, s in every.items()}
     return {"images": len(test), "right": right}
+
+
+def right_at(runs: Sequence[RunLog], side: int | str) -> np.ndarray:
+    """Which test images are right at that size, bool (seeds, images); ``"all"``: of all sizes.
+
+    Raises ``ValueError`` for a size that was not measured.
+    """
+    known = [str(size) for size in SIZES] + ["all"]
+    if str(side) not in known:
+        raise ValueError(f"side={side!r}: expected one of {', '.join(known)}")
+    return np.stack(
+        [unpack_bits(run.measured["right"][str(side)], run.measured["images"]) for run in runs]
+    )
 
 
 SCALE_EXPERIMENTS: dict[str, Experiment] = {
