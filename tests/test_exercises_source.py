@@ -6,11 +6,12 @@ import os
 import re
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from cnnlib.exercises.chapter import with_exercises
-from cnnlib.exercises.record import Record, chapters, records_of, write_records
+from cnnlib.exercises.record import chapters, records_of, write_records
 from cnnlib.exercises.source import (
     SUFFIX,
     Experiment,
@@ -44,9 +45,25 @@ def test_records_and_chapters_are_written_from_their_sources(path):
     again = "python -m cnnlib.exercises write book"
     assert with_exercises(text, sources) == text, again
     records = [record_from(source) for source in sources if isinstance(source, Source)]
-    assert list(records_of(chapter.stem)) == [
-        Record.from_json(record.as_json()) for record in records
-    ], again
+    written = [record.as_json() for record in records_of(chapter.stem)]
+    assert alike(written, [record.as_json() for record in records]), again
+
+
+def alike(one: Any, other: Any) -> bool:
+    """Whether they are the same but for a number's last digits, which hang on the processor."""
+    if isinstance(one, float) and isinstance(other, float):
+        return one == pytest.approx(other, rel=1e-4, abs=1e-6, nan_ok=True)
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(alike(one[key], other[key]) for key in one)
+    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
+        return len(one) == len(other) and all(map(alike, one, other))
+    return type(one) is type(other) and one == other
+
+
+def test_what_is_alike():
+    assert alike({"a": [1, 29.823585, "x"]}, {"a": [1, 29.823588, "x"]})
+    for other in ({"a": [1, 29.85, "x"]}, {"a": [1.0, 29.823585, "x"]}, {"a": [1, 29.823585]}, {}):
+        assert not alike({"a": [1, 29.823585, "x"]}, other)
 
 
 def test_every_record_has_its_source():
