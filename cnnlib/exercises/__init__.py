@@ -9,13 +9,12 @@ from typing import Any
 
 from cnnlib.exercises.agreement import Verdict, judge
 from cnnlib.exercises.child import run_function, run_program
-from cnnlib.exercises.oracle import check_against
 from cnnlib.exercises.record import record_of
 
 __all__ = ["Verdict", "check", "exercise"]
 
 
-def check(exercise: str | Callable, answer: Callable[..., Any] | None = None, **older) -> Any:
+def check(exercise: str, answer: Callable[..., Any]) -> Verdict:
     """Judge ``answer``, a function, by the public cases of ``exercise``, "chapter.name".
 
     Returns a :class:`Verdict`, which a notebook shows in words; it is true if all cases agree.
@@ -26,8 +25,6 @@ def check(exercise: str | Callable, answer: Callable[..., Any] | None = None, **
         ValueError: if there is no such exercise.
         TypeError: if ``answer`` is no function.
     """
-    if older:  # of a chapter whose exercises have no source yet
-        return check_against(exercise, **older)
     record = record_of(exercise)
     if not callable(answer):
         raise TypeError(f"answer={answer!r}: expected the function {record.name}")
