@@ -38,10 +38,11 @@ classroom: $(VENV)/.ready  ## what teachers need, into _build/classroom: assignm
 	@browser="$$($(PY) -m tests.browser.chromium)" && CHROMIUM="$$browser" \
 	  $(PY) -m cnnlib.classroom make book _build/classroom
 
-lint: $(VENV)/.ready  ## check formatting, imports and the front-end modules
+lint: $(VENV)/.ready  ## check formatting, imports, the front-end modules and their types
 	$(PY) -m ruff format --check .
 	$(PY) -m ruff check .
 	$(VENV)/bin/oxlint --config tests/oxlint.jsonc --deny-warnings cnnlib/widgets book/_static
+	$(PY) -m tests.types.check
 	$(PY) -m pytest -q tests/test_front_end.py
 
 serve: built $(VENV)/.ready  ## show the built book on http://127.0.0.1:8000 (or PORT=...)

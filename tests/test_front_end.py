@@ -1,9 +1,10 @@
 """The front end reaches for nothing outside the book.
 
-`make lint` runs a linter over the modules. Here its settings are tried on planted faults, and what
-it cannot see is looked for.
+`make lint` runs a linter over the modules, and TypeScript over some. Here their settings are tried
+on planted faults, and what the linter cannot see is looked for.
 """
 
+import json
 import re
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT
+from tests.types import check
 
 WIDGETS = ROOT / "cnnlib" / "widgets"
 FOLDERS = [WIDGETS, ROOT / "book" / "_static"]
@@ -117,3 +119,67 @@ def test_the_linter_leaves_a_plain_module_alone(tmp_path):
     path = tmp_path / "plain.js"
     path.write_text("export const half = (a) => [...a].sort().map((b) => b / 2);\n")
     assert rules_broken(path) == set()
+
+
+# --- The types ----------------------------------------------------------------------------------
+
+WRONG_TYPES = {
+    'import { span } from "WIDGETS/geometry.js"; export const a = span({ stride: 2 });': (
+        "Property 'kernel_size' is missing"
+    ),
+    'import { outputSize } from "WIDGETS/geometry.js"; export const a = outputSize("9", null);': (
+        "Argument of type 'string' is not assignable to parameter of type 'number'"
+    ),
+    'import { element } from "WIDGETS/kit/dom.js"; element("input").valeuAsNumber = 1;': (
+        "Property 'valeuAsNumber' does not exist on type 'HTMLInputElement'"
+    ),
+    'import { upTo } from "WIDGETS/kit/dom.js"; export const a = upTo(3, 4);': (
+        "Expected 1 arguments, but got 2"
+    ),
+    "export const a = [1, 2].toSorted();": "Property 'toSorted' does not exist",
+}
+
+
+def type_faults(folder: Path, text: str) -> str:
+    """What the type check says of a module with this text, under the front end's own settings."""
+    own = ROOT / "tests" / "types"
+    module = text.replace("WIDGETS", WIDGETS.as_posix())
+    (folder / "planted.js").write_text(module, encoding="utf-8")
+    settings = {
+        "extends": (own / "tsconfig.json").as_posix(),
+        "include": ["planted.js", (own / "page.d.ts").as_posix()],
+    }
+    (folder / "tsconfig.json").write_text(json.dumps(settings), encoding="utf-8")
+    return "\n".join(check.faults(folder / "tsconfig.json"))
+
+
+with_typescript = pytest.mark.skipif(
+    not check.is_installed(), reason="TypeScript is not here yet; make lint brings it"
+)
+
+
+@with_typescript
+@pytest.mark.parametrize(("text", "fault"), WRONG_TYPES.items(), ids=WRONG_TYPES.values())
+def test_the_type_check_finds(tmp_path, text, fault):
+    found = type_faults(tmp_path, text)
+    assert "planted.js(1," in found and fault in found
+
+
+@with_typescript
+def test_the_type_check_leaves_a_plain_module_alone(tmp_path):
+    text = 'import { span } from "WIDGETS/geometry.js"; export const a = span({ kernel_size: 3 });'
+    assert type_faults(tmp_path, text) == ""
+
+
+@with_typescript
+def test_the_front_ends_types_fit():
+    assert check.faults() == []
+
+
+def test_with_no_npm_registry_the_type_check_says_so(tmp_path, monkeypatch):
+    monkeypatch.setattr(check, "typescript", lambda: tmp_path / "typescript")
+    monkeypatch.setenv("npm_config_cache", str(tmp_path / "cache"))
+    with pytest.raises(SystemExit, match="TypeScript could not be installed.*registry: is that re"):
+        check.install(registry="http://127.0.0.1:9")
+    assert not check.is_installed()
+    assert not (tmp_path / "typescript").exists()

@@ -17,7 +17,7 @@ const sum = (values) => values.reduce((total, value) => total + value, 0);
 // The twin of Aliasing.settled.
 export function settled(changes, present) {
   const s = new Settling(changes, present);
-  for (const [name, options] of [["period", PERIODS], ["kernel_size", SIZES]]) {
+  for (const [name, options] of Object.entries({ period: PERIODS, kernel_size: SIZES })) {
     if (!options.includes(s.wanted(name))) {
       s.refuse(name, `${name}.expected`, { least: options[0], most: options.at(-1) });
     }

@@ -11,6 +11,7 @@ const SIZES = ["rows", "columns", "size", "stride", "padding"];
 const MAPS = ["input", "kernel", "delta"];
 export const isPool = (mode) => mode === "max" || mode === "mean";
 export const sizeOf = (map) => [map.length, map[0].length];
+/** @type {(shape: number[], value: (row: number, column: number) => any) => any[][]} */
 const grid = ([rows, columns], value) =>
   upTo(rows).map((row) => upTo(columns).map((column) => value(row, column)));
 
@@ -55,6 +56,7 @@ export function termsOf(state, step) {
 }
 
 // The window of a pool's output: its places, and for max the winner and how many hold its value.
+/** @param {any} state  @param {number[]} unit */
 export function windowOf({ mode, size, stride, input }, [row, column]) {
   const places = grid([size, size], (y, x) => [row * stride + y, column * stride + x]).flat();
   if (mode !== "max") return { places, to: places };

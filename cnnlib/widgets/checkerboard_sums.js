@@ -59,6 +59,7 @@ export function outputShape(state, inputs) {
 }
 
 // Each input stamps the kernel on the output, `strides` apart; stamps add up.
+/** @param {number[][]} x  @param {number[][]} kernel  @param {number[]} strides */
 function transposed(x, kernel, [down, across]) {
   const [rows, columns] = shapeOf(x);
   const [tall, wide] = shapeOf(kernel);
@@ -74,6 +75,7 @@ function transposed(x, kernel, [down, across]) {
 
 const turned = (kernel) => kernel.map((line) => [...line].reverse()).reverse();
 
+/** @param {number[][]} x  @param {number[][]} kernel  @param {number[]} strides */
 function resized(x, kernel, [down, across]) {
   const [rows, columns] = shapeOf(x);
   const large = upTo(rows * down).map((row) =>
@@ -118,6 +120,10 @@ export function products(state, inputs) {
 }
 
 // One layer backwards: how much of each of its inputs is in the weighted outputs.
+/**
+ * @param {number[][]} signal  @param {number[][]} kernel
+ * @param {number[]} strides  @param {string} way
+ */
 function spreadBack(signal, kernel, [down, across], way) {
   const [rows, columns] = shapeOf(signal);
   const [tall, wide] = shapeOf(kernel);

@@ -21,6 +21,7 @@ const SECONDS = 2;
 let engine = null; // the promise of {address, wasm, plain}
 
 export function runnerOf(load) {
+  /** @type {(how: object) => void} */
   let end = () => {}; // gives the present run its end
 
   async function run(record, program, { onLoad, onReady }) {

@@ -53,6 +53,7 @@ export function workerMain(loadMicroPython) {
 
   // ---- The interpreter: its step function (see code_runner_harness.js).
 
+  /** @param {any} imports */
   function limited({ env, ...rest }) {
     const grow = env.emscripten_resize_heap;
     const cut = Object.fromEntries(WAYS.map((name) => {

@@ -52,6 +52,10 @@ const wrapped = (index, size) => ((index % size) + size) % size;
 
 // For each window [row, column] of its first cell, `fold` gives what the map has there. `ends` are
 // the cells that a window may reach into, before and behind the map.
+/**
+ * @param {number[][]} values  @param {number} size  @param {number} stride  @param {number[]} ends
+ * @template Found  @param {(row: number, column: number) => Found} fold
+ */
 function overWindows(values, size, stride, [before, behind], fold) {
   const places = (length) => upTo(Math.floor((length + before + behind - size) / stride) + 1)
     .map((i) => i * stride - before);

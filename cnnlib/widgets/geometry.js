@@ -4,12 +4,26 @@
 // ceil_mode} with Python's defaults; padding is a number or [before, after]. Index lists come as
 // arrays, ascending. A browser test holds every function to Python's over all small cases.
 
+/**
+ * @typedef {object} Settings  one axis of a window, as it is asked for
+ * @property {number} kernel_size
+ * @property {number} [stride]
+ * @property {number | number[]} [padding]
+ * @property {number} [dilation]
+ * @property {number} [output_padding]
+ * @property {boolean} [transposed]
+ * @property {boolean} [ceil_mode]
+ *
+ * @typedef {Required<Settings> & {padding: number[]}} Window
+ */
+
 const DEFAULTS = {
   stride: 1, padding: 0, dilation: 1, output_padding: 0, transposed: false, ceil_mode: false,
 };
 
 // The window with every default filled in and its padding as [before, after].
 // Throws an Error that names the value and the rule, where Python raises ValueError.
+/** @param {Settings} settings  @returns {Window} */
 export function makeWindow(settings) {
   const w = { ...DEFAULTS, ...settings };
   for (const name of ["kernel_size", "stride", "dilation"]) whole(name, w[name], 1);
@@ -31,11 +45,13 @@ export function makeWindow(settings) {
 }
 
 // Positions from the first tap to the last, gaps included.
+/** @param {Settings} window */
 export function span(window) {
   const w = makeWindow(window);
   return w.dilation * (w.kernel_size - 1) + 1;
 }
 
+/** @param {number} size  @param {Settings} window */
 export function outputSize(size, window) {
   whole("size", size, 1);
   const w = makeWindow(window);
@@ -53,6 +69,7 @@ export function outputSize(size, window) {
 }
 
 // Number of windows that cover an axis; the last may hang over its end: by AlexNet's authors.
+/** @param {number} size  @param {Settings} window */
 export function coveringSize(size, window) {
   whole("size", size, 1);
   const w = makeWindow(window);
@@ -63,6 +80,7 @@ export function coveringSize(size, window) {
 }
 
 // The input positions that none of the first `count` windows reads, ascending.
+/** @param {number} size  @param {Settings} window  @param {number} count */
 export function unreadInputs(size, window, count) {
   whole("size", size, 1);
   const w = makeWindow(window);
@@ -73,6 +91,7 @@ export function unreadInputs(size, window, count) {
   return Array.from({ length: size }, (_, place) => place).filter((place) => !read.has(place));
 }
 
+/** @param {number} size  @param {Window} w */
 function tooSmall(size, w) {
   const [before, after] = w.padding;
   return new Error(
@@ -80,6 +99,7 @@ function tooSmall(size, w) {
 }
 
 // Input positions that output `index` reads, those in the padding included.
+/** @param {Settings} window  @param {number} size  @param {number} index */
 export function inputIndices(window, size, index) {
   const w = makeWindow(window);
   inside(index, outputSize(size, w));
@@ -87,6 +107,7 @@ export function inputIndices(window, size, index) {
 }
 
 // Outputs that input `index` feeds.
+/** @param {Settings} window  @param {number} size  @param {number} index */
 export function outputIndices(window, size, index) {
   const w = makeWindow(window);
   inside(index, size);
@@ -94,11 +115,13 @@ export function outputIndices(window, size, index) {
   return (w.transposed ? targets(w, index) : sources(w, index)).filter((i) => i >= 0 && i < count);
 }
 
+/** @param {Window} w  @param {number} index */
 function targets(w, index) {
   const first = index * w.stride - w.padding[0];
   return Array.from({ length: w.kernel_size }, (_, tap) => first + tap * w.dilation);
 }
 
+/** @param {Window} w  @param {number} position */
 function sources(w, position) {
   const places = [];
   for (let tap = w.kernel_size - 1; tap >= 0; tap -= 1) {
@@ -202,6 +225,7 @@ function readBy(runs, reading, size, count, clip) {
     .filter(([start, stop]) => start < stop));
 }
 
+/** @param {number} start  @param {number} stop  @param {Window} w */
 function readByRun(start, stop, w) {
   if (!w.transposed && w.dilation === 1 && w.stride <= w.kernel_size) { // the windows meet: no gaps
     const [before] = w.padding;
@@ -241,6 +265,7 @@ function joined(runs) {
 }
 
 // Whether unit i reads position i and no other.
+/** @param {Window} w */
 export function isPointwise(w) {
   return w.kernel_size === 1 && w.stride === 1 && !w.transposed && w.padding.every((p) => p === 0);
 }

@@ -47,6 +47,7 @@ function setting(name, least, most, preset, pair = false) {
 }
 
 // A legal layer's settings by their names, all there; kernel and padding of a pair as [h, w].
+/** @returns {any} */
 export function settingsOf(layer) {
   const found = {};
   KINDS[layer[0]].forEach(({ name, default: preset, pair }, place) => {

@@ -228,6 +228,7 @@ function dense(work, { growth, layers }, flow, name, parents) {
 }
 
 // Appends a row. One that could not be counted to its end is a fault.
+/** @param {any} work  @param {any} row */
 function write({ rows }, {
   name, kind, flows, shape, readings = [IDENTITY, IDENTITY], parameters = 0, macs = 0, parents,
 }) {

@@ -77,15 +77,18 @@ export function unpackScans({ scans, ...photograph }) {
   };
 }
 
+/** @param {any} map  @param {number[]} place */
 export function valueAt({ scale, bytes, shape }, [row, column]) {
   return valueOf(scale, bytes[row * shape[1] + column]);
 }
 
+/** @param {any} scan  @param {number[]} place */
 export function labelAt({ names, labels: { bytes, shape } }, [row, column]) {
   return names[bytes[row * shape[1] + column]];
 }
 
 // [name, share] of the best classes at a place, as far as they are known, and of the true one.
+/** @param {any} scan  @param {number[]} place */
 export function bestAt({ names, best, probability }, [row, column]) {
   const start = best ? (row * best.shape[1] + column) * best.shape[2] : 0;
   const known = upTo(best ? best.shape[2] : 0).map((rank) =>
@@ -133,6 +136,7 @@ export function regions(bytes, rows, columns) {
     }
     const places = cells.map((cell) => [Math.floor(cell / columns), cell % columns]);
     const [y, x] = [0, 1].map((axis) => places.reduce((sum, p) => sum + p[axis], 0) / places.length);
+    /** @param {number[]} place */
     const distance = ([row, column]) => (row - y) ** 2 + (column - x) ** 2;
     const [row, column] = places.reduce((a, b) => (distance(b) < distance(a) ? b : a));
     found.push({ label: bytes[start], row, column, size: cells.length });

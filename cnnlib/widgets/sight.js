@@ -10,8 +10,13 @@ import { same, upTo } from "./kit/dom.js";
 
 // ------------------------------------------------------------------------------------ fractions
 
+/** @typedef {bigint[]} Fraction  numerator, denominator */
+/** @typedef {number[]} Range  [start, stop) */
+
+/** @type {(number: number) => Fraction} */
 const whole = (number) => [BigInt(number), 1n];
 
+/** @param {bigint} n  @param {bigint} d  @returns {Fraction} */
 export function fraction(n, d) {
   const divisor = (a, b) => (b ? divisor(b, a % b) : a);
   let common = divisor(n, d);
@@ -19,20 +24,26 @@ export function fraction(n, d) {
   return [n / common, d / common];
 }
 
+/** @type {(one: Fraction, other: Fraction) => Fraction} */
 const plus = ([a, b], [c, d]) => fraction(a * d + c * b, b * d);
+/** @type {(one: Fraction, other: Fraction) => Fraction} */
 const minus = (one, [c, d]) => plus(one, [-c, d]);
+/** @type {(one: Fraction, other: Fraction) => Fraction} */
 const multiply = ([a, b], [c, d]) => fraction(a * c, b * d);
 const half = (number) => fraction(BigInt(number), 2n);
 
 // As Python's JSON has it: a number where it is whole, else "3/2".
+/** @type {(number: Fraction) => number | string} */
 const written = ([n, d]) => (d === 1n ? Number(n) : `${n}/${d}`);
 
 // --------------------------------------------------------------------------------------- spans
 
 const EMPTY = [0, 0];
+/** @type {(range: Range) => number} */
 const size = ([start, stop]) => Math.max(0, stop - start);
 const alike = (one, other) => (size(one) === 0 && size(other) === 0) || same(one, other);
 
+/** @param {Range[]} ranges */
 function hull(ranges) {
   const found = ranges.filter(size);
   if (!found.length) return EMPTY;
@@ -72,6 +83,8 @@ export function seeItself(units) {
 }
 
 // What a unit reads where the axis has no ends: of one that is long enough.
+/** @typedef {import("./geometry.js").Window} Window */
+/** @param {Window} window  @param {number} unit */
 function readBy(window, unit) {
   const long = (unit + 1) * window.stride + spanOf(window) + 2 * window.padding[0];
   return inputIndices(window, long, unit);
@@ -127,6 +140,10 @@ function moveGrid({ pitch, origin }, read, period, step) {
 }
 
 // A sight in its shortest form: one span, if the others follow from it.
+/**
+ * @param {number} units  @param {Range[]} spans
+ * @param {number | null} step  @param {Fraction[]} grid
+ */
 function settle(units, spans, step, [pitch, origin]) {
   const each = step === null ? 0 : step / spans.length;
   const sight = { units, spans, step, pitch, origin };

@@ -7,6 +7,7 @@ import { upTo } from "./kit/dom.js";
 import { Settling } from "./kit/settling.js";
 
 export const sizeOf = (map) => [map.length, map[0].length];
+/** @type {(shape: number[]) => number[][]} */
 export const zeros = ([rows, columns]) => upTo(rows).map(() => new Array(columns).fill(0));
 export const mapValues = (map, change) =>
   map.map((row, y) => row.map((value, x) => change(value, y, x)));
@@ -23,6 +24,7 @@ export function correlate(map, kernel) {
 
 // The largest value of each window, the place that won it, and how many places hold that value.
 // Of equal values the first wins, in reading order.
+/** @param {number[][]} map  @param {number[]} window */
 export function maxPool(map, [size, stride]) {
   const [rows, columns] = sizeOf(map).map((n) => Math.floor((n - size) / stride) + 1);
   const winners = upTo(rows).map((row) => upTo(columns).map((column) => {
@@ -39,6 +41,7 @@ export function maxPool(map, [size, stride]) {
 }
 
 // The places that a pool's window covers, in reading order.
+/** @param {number[]} unit  @param {number[]} window */
 function windowPlaces([row, column], [size, stride]) {
   return upTo(size * size).map((i) =>
     [row * stride + Math.floor(i / size), column * stride + (i % size)]);
@@ -97,6 +100,7 @@ export function unpool(signal, size, { winners, window }, how) {
 
 // The signal of one unit of the top on every stage's map; the last is the start, the first the
 // pixels. The deconvnet starts with the activation, the others with 1.
+/** @param {any[]} stages  @param {any} state */
 export function backward(stages, { unit: [row, column], method, unpool: how }) {
   const signals = new Array(stages.length);
   const top = stages.at(-1).values;
@@ -119,6 +123,7 @@ export function nonzero(map) {
 }
 
 // The pool's windows that a unit of the top reads.
+/** @param {number[]} unit  @param {any} last */
 export function windowsOf([row, column], last) {
   if (last === 3) return [[row, column]];
   return [0, 1, 2, 3].map((i) => [row + (i >> 1), column + (i % 2)]);

@@ -14,6 +14,7 @@ export function settled(changes, present, { least, most }) {
 export function fits({ size, kernel_size, stride, padding }) {
   const window = { kernel_size, stride, padding };
   const padded = size + 2 * padding;
+  /** @type {[string, typeof outputSize, import("./geometry.js").Settings][]} */
   const ways = [["authors", coveringSize, window], ["floor", outputSize, window],
     ["ceil", outputSize, { ...window, ceil_mode: true }]];
   return ways.map(([way, countWindows, used]) => {

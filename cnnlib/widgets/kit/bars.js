@@ -87,7 +87,9 @@ function tickValue(m, e) {
 
 // m * 10 ** e in few letters: 0.5, 2,000, 12M (million), 3G (thousand million).
 export function tickText(m, e, grouped = true) {
-  const [unit, power] = [["G", 9], ["M", 6], ["", 0]].find(([letter, exponent]) =>
+  /** @type {[string, number][]} */
+  const units = [["G", 9], ["M", 6], ["", 0]];
+  const [unit, power] = units.find(([letter, exponent]) =>
     !letter || (grouped && Math.abs(tickValue(m, e)) >= 10 ** exponent));
   let [digits, exponent] = [m, e - power];
   while (exponent < 0 && digits % 10 === 0) [digits, exponent] = [digits / 10, exponent + 1];

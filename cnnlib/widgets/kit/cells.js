@@ -33,11 +33,12 @@ export function cells() {
   let shown = null; // the marks
   let named = null; // what the label says
 
+  /** @param {number[]} shape */
   function build([rows, columns]) {
     size = [rows, columns];
     node.setAttribute("viewBox", `-1.5 -1.5 ${columns * U + 3} ${rows * U + 3}`);
-    node.style.setProperty("--cnn-columns", columns);
-    node.style.setProperty("--cnn-rows", rows);
+    node.style.setProperty("--cnn-columns", String(columns));
+    node.style.setProperty("--cnn-rows", String(rows));
     drawn = upTo(rows).map((row) => upTo(columns).map((column) => {
       const tint = svgElement("rect", { x: column * U, y: row * U, width: U, height: U });
       const text = svgElement("text", { x: middle(column), y: middle(row) });
@@ -86,7 +87,7 @@ export function cells() {
   return {
     node,
     size: () => size,
-    at: (event) => (drawn.length ? cellAt(event, grid.firstChild.getBoundingClientRect(), size) : null),
+    at: (event) => (drawn.length ? cellAt(event, grid.firstElementChild.getBoundingClientRect(), size) : null),
     show(map, {
       label, silent = false, shut = () => false, rings = [], crosses = [], frames = [],
       chosen = null, soft = false, size: wanted = sizeOf(map),

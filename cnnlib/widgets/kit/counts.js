@@ -58,6 +58,7 @@ export function countMap(pick, at) {
 }
 
 // Where the cells stand: all of the drawing, but for the bars' room at their sides.
+/** @param {Element} over  @param {number[]} shape */
 function frameOf(over, [rows]) {
   const { top, left, width, height } = over.getBoundingClientRect();
   const side = rows === 1 ? LEFT : 0;

@@ -3,7 +3,8 @@
 // JupyterLab reads arrows, digits and Enter as commands to the notebook, from any element that does
 // not ask to be left alone. Ask for whatever has the focus inside a widget.
 document.addEventListener("focusin", ({ target }) => {
-  if (target.closest?.(".cnn-widget")) target.setAttribute("data-lm-suppress-shortcuts", "true");
+  const node = /** @type {Element} */ (target); // or the document, which has no closest()
+  if (node.closest?.(".cnn-widget")) node.setAttribute("data-lm-suppress-shortcuts", "true");
 });
 
 // An id that no other element of the page has. A notebook runs this module once for each widget, so
@@ -14,11 +15,21 @@ export function uniqueId(prefix) {
 }
 
 // An HTML element. Attributes whose name starts with "on" are listeners; null and false are left out.
+/**
+ * @template {keyof HTMLElementTagNameMap} Tag
+ * @param {Tag} tag  @param {Object<string, any>} attributes
+ * @param {(Node | string | null | undefined)[]} children  @returns {HTMLElementTagNameMap[Tag]}
+ */
 export function element(tag, attributes = {}, ...children) {
   return fill(document.createElement(tag), attributes, children);
 }
 
 // An SVG element, by the same rules.
+/**
+ * @template {keyof SVGElementTagNameMap} Tag
+ * @param {Tag} tag  @param {Object<string, any>} attributes
+ * @param {(Node | string | null | undefined)[]} children  @returns {SVGElementTagNameMap[Tag]}
+ */
 export function svgElement(tag, attributes = {}, ...children) {
   return fill(document.createElementNS("http://www.w3.org/2000/svg", tag), attributes, children);
 }
@@ -33,6 +44,7 @@ function fill(node, attributes, children) {
 }
 
 // Sets an attribute, or takes it away for null, undefined and false. Leaves an equal one alone.
+/** @param {Element} node  @param {string} name  @param {any} value */
 export function setAttribute(node, name, value) {
   if (value === null || value === undefined || value === false) node.removeAttribute(name);
   else {
@@ -42,6 +54,7 @@ export function setAttribute(node, name, value) {
 }
 
 // Sets an element's text. The same text again would still cost a layout.
+/** @param {Node} node  @param {string} text */
 export function write(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
@@ -52,16 +65,19 @@ export function prose(text) {
 }
 
 // Whether two values are equal as JSON.
+/** @param {any} one  @param {any} other */
 export function same(one, other) {
   return one === other || JSON.stringify(one) === JSON.stringify(other);
 }
 
 // 0, 1, ..., n - 1.
+/** @param {number} n */
 export function upTo(n) {
   return Array.from({ length: n }, (_, i) => i);
 }
 
 // The bytes that cnnlib.widgets.pictures.pack() wrote.
+/** @param {{shape: number[], base64: string}} packed */
 export function unpack({ shape, base64 }) {
   const text = atob(base64);
   const bytes = Uint8Array.from(text, (letter) => letter.charCodeAt(0));
@@ -88,7 +104,7 @@ export async function copy(text, near) {
     return true;
   } catch {
     const area = element("textarea", { class: "cnn-spoken", "aria-hidden": "true", tabindex: -1 });
-    const before = document.activeElement;
+    const before = /** @type {HTMLElement | null} */ (document.activeElement);
     area.value = text;
     near.append(area);
     area.select();

@@ -1,6 +1,7 @@
 // Where keys lead, and what a pointer is on: by mouse, touch and pen alike.
 
 // Where the arrow, Home and End keys lead on a grid of rows x columns, or null for other keys.
+/** @param {string} key  @param {number[]} place  @param {number[]} shape */
 export function gridStep(key, [row, column], [rows, columns]) {
   const clamp = (value, most) => Math.max(0, Math.min(most, value));
   const moves = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
@@ -14,6 +15,10 @@ export function gridStep(key, [row, column], [rows, columns]) {
 }
 
 // The cell of a grid of rows x columns, drawn evenly over a box, that a point lies in; null outside.
+/**
+ * @param {{clientX: number, clientY: number}} point
+ * @param {{top: number, left: number, width: number, height: number}} box  @param {number[]} shape
+ */
 export function cellAt({ clientX, clientY }, box, [rows, columns]) {
   const row = Math.floor(((clientY - box.top) / box.height) * rows);
   const column = Math.floor(((clientX - box.left) / box.width) * columns);
@@ -32,6 +37,7 @@ export function cellAt({ clientX, clientY }, box, [rows, columns]) {
 // does, and the picture does not scroll under it; with "sideways" it drags when it sets out
 // sideways, and scrolls up and down.
 // Returns the undo.
+/** @param {HTMLElement | SVGElement} node  @param {any} options */
 export function pointing(node, { at, hover, press, drag, release, holdsTouch = false }) {
   let down = false;
   let from = null; // where a finger went down that may still scroll

@@ -80,6 +80,7 @@ export async function decoded(address) {
   }
 }
 
+/** @param {HTMLCanvasElement} canvas  @param {number[]} size  @param {any} pixels  a typed array */
 export function paintPixels(canvas, [height, width], pixels) {
   if (canvas.height !== height) canvas.height = height;
   if (canvas.width !== width) canvas.width = width;
@@ -95,6 +96,10 @@ export function paintMap(canvas, size, levels, palette) {
 }
 
 // Paints picture `number` of {shape: [pictures, height, width] or [..., 3], bytes}.
+/**
+ * @param {HTMLCanvasElement} canvas  @param {{shape: number[], bytes: Uint8Array}} pictures
+ * @param {number} number
+ */
 export function paintPicture(canvas, { shape: [, height, width, depth = 1], bytes }, number) {
   const size = height * width * depth;
   paintPixels(canvas, [height, width],
@@ -102,12 +107,14 @@ export function paintPicture(canvas, { shape: [, height, width, depth = 1], byte
 }
 
 // CSS pixels for a map's pixel where the longer side gets `side` of them: whole, if not below 1.
+/** @param {number[]} size  @param {number} side */
 export function zoom([height, width], side) {
   const scale = side / Math.max(height, width);
   return scale > 1 ? Math.floor(scale) : scale;
 }
 
 // Gives a canvas `scale` CSS pixels a pixel. Only a map that is not shrunk shows its pixels' edges.
+/** @param {HTMLElement} canvas  @param {number[]} size  @param {number} scale */
 export function setSize(canvas, [height, width], scale) {
   canvas.style.width = `${width * scale}px`;
   canvas.style.height = `${height * scale}px`;
@@ -116,6 +123,7 @@ export function setSize(canvas, [height, width], scale) {
 
 // A frame over a picture of height x width pixels: {node, set([[top, bottom], [left, right]])}. The
 // pixels named are in it; null hides it, as does null for either.
+/** @param {number[]} size */
 export function frame([height, width]) {
   const lines = ["cnn-frame-edge", "cnn-frame-line"]
     .map((name) => svgElement("rect", { class: name }));

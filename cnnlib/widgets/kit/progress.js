@@ -29,6 +29,7 @@ let read = { text: "", store: null }; // the entry as it was last read
 // The site's root, as an address that ends with a slash: the host script stands in _static below it,
 // or, on a page without a site around it, beside it.
 export function siteRoot() {
+  /** @type {HTMLScriptElement | null} */
   const host = document.querySelector('script[src*="host.js"]');
   const address = host ? new URL(".", host.src) : new URL(".", location.href);
   return new URL(address.pathname.endsWith("/_static/") ? ".." : ".", address);

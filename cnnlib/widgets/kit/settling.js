@@ -6,9 +6,11 @@
 import { same } from "./dom.js";
 
 export class Settling {
+  /** @param {any} changes  @param {any} present */
   constructor(changes, present) {
     this.changes = changes;
     this.state = { ...present };
+    /** @type {Object<string, [key: string, values: object]>} */
     this.said = Object.create(null); // a link may ask for any name, __proto__ too
     for (const name of Object.keys(changes)) {
       if (!Object.hasOwn(present, name)) {
@@ -18,23 +20,28 @@ export class Settling {
   }
 
   // Whether a value for `name` was asked for.
+  /** @param {string} name */
   asks(name) { return Object.hasOwn(this.changes, name); }
 
   // What was asked for, or else what is there.
+  /** @param {string} name */
   wanted(name) { return this.asks(name) ? this.changes[name] : this.state[name]; }
 
   // Settles `name` at `value`: what follows from other values, or has been checked.
+  /** @template T  @param {string} name  @param {T} value */
   take(name, value) {
     this.state[name] = value;
     return value;
   }
 
   // Says why what was asked for `name` is not taken.
+  /** @param {string} name  @param {string} key  @param {object} [values] */
   refuse(name, key, values = {}) {
     if (this.asks(name) && !Object.hasOwn(this.said, name)) this.said[name] = [key, values];
   }
 
   // A whole number from `least` to `most`.
+  /** @type {(name: string, ...limits: number[]) => number} */
   whole(name, least, most) {
     const wanted = this.wanted(name);
     const near = Number.isInteger(wanted) ? wanted : this.state[name];
@@ -43,6 +50,7 @@ export class Settling {
     return this.take(name, value);
   }
 
+  /** @param {string} name  @returns {boolean} */
   flag(name) {
     const wanted = this.wanted(name);
     if (typeof wanted === "boolean") return this.take(name, wanted);
@@ -50,6 +58,7 @@ export class Settling {
     return this.state[name];
   }
 
+  /** @param {string} name  @param {any[]} options */
   oneOf(name, options) {
     const wanted = this.wanted(name);
     const value = [wanted, this.state[name], options[0]]
@@ -62,6 +71,7 @@ export class Settling {
   }
 
   // What the preset that is asked for holds, or null; "" is the reader's own state, and no preset.
+  /** @param {Object<string, any>} presets */
   preset(presets) {
     if (!this.asks("preset")) return null;
     const wanted = this.wanted("preset");
@@ -73,6 +83,7 @@ export class Settling {
   }
 
   // A place of a grid: one whole number an axis, from 0 to its size less 1.
+  /** @param {string} name  @param {number[]} sizes  @returns {number[]} */
   place(name, sizes) {
     const [wanted, present] = [this.wanted(name), this.state[name]];
     const fits = Array.isArray(wanted) && wanted.length === sizes.length

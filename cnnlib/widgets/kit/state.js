@@ -27,7 +27,7 @@ export function choices(model, names, settled) {
   const read = () => Object.fromEntries(names.map((name) => [name, model.get(name)]));
   const fixed = () => model.get("fixed");
   const past = [];
-  let [now, first, drawn] = [];
+  let now, first, drawn;
   let [lastMove, lastTime] = ["", 0];
   let [setting, frame] = [false, 0];
   const callbacks = [];

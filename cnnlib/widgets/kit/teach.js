@@ -56,7 +56,7 @@ export function teach({ stem, names, settled, view }) {
     const place = nameOf(el);
     const notice = element("p", { class: "cnn-notice", role: "status" });
     const keptAt = (name) => placeOf(`${stem}.${name}`);
-    let [say, controls, part, share] = [];
+    let say, controls, part, share;
     let [linked, writing] = [false, false]; // whether a link's state is shown; what is kept is written
     let hidden = model.get("hidden") ?? [];
     const kernel = kernelOf(model);
