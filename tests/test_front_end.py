@@ -79,6 +79,8 @@ PLANTED = {
     "export function f(el, title) { el.innerHTML = title; }": "no-restricted-properties",
     "document.body.insertAdjacentHTML('beforeend', '<b>');": "no-restricted-properties",
     "document.write('<b>');": "no-restricted-properties",
+    "export const a = [2, 1].toSorted();": "no-restricted-properties",
+    "export const a = [2, 1].with(0, 3);": "no-restricted-properties",
     "eval('1');": "no-eval",
     "export const f = new Function('return 1');": "no-new-func",
     "setTimeout('f()', 1);": "no-implied-eval",

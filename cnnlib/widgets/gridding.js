@@ -5,7 +5,7 @@ import {
 } from "./gridding_sums.js";
 import { button, slider } from "./kit/controls.js";
 import { countMap } from "./kit/counts.js";
-import { element, same, setAttribute, svgElement, upTo, write } from "./kit/dom.js";
+import { element, replaced, same, setAttribute, svgElement, upTo, write } from "./kit/dom.js";
 import { teach } from "./kit/teach.js";
 
 const NAMES = ["kernel_size", "dilations", "dimensions", "place"];
@@ -88,7 +88,7 @@ function settingsPanel(say, controls, choose, now) {
   });
   const each = upTo(LAYERS[1]).map((layer) => slider({
     label: say("dilation", { layer: layer + 1 }), min: DILATIONS[0], max: DILATIONS[1],
-    onInput: (value) => choose({ dilations: now().dilations.with(layer, value) }),
+    onInput: (value) => choose({ dilations: replaced(now().dilations, layer, value) }),
   }));
   const list = controls.own("dilations", say("dilations"), {
     node: element("div", { class: "gr-dilations" }, layers.node, ...each.map(({ node }) => node)),

@@ -82,7 +82,7 @@ function rangesOf(step, channels) {
 
 export function reached(layers, output) {
   const columns = [[output]];
-  for (const step of layers.toReversed()) {
+  for (const step of [...layers].reverse()) {
     columns.unshift(rangesOf(step, columns[0]).flatMap(([first, last]) =>
       upTo(last - first + 1).map((i) => first + i)));
   }

@@ -5,7 +5,7 @@
 // {name, shape: [..., C, H, W]}. Where it shows some channels `of` so many, `channels` are their
 // numbers; `columns` says how many to set side by side.
 
-import { element, setAttribute, uniqueId, upTo, write } from "./kit/dom.js";
+import { element, replaced, setAttribute, uniqueId, upTo, write } from "./kit/dom.js";
 import { pointing } from "./kit/focus.js";
 import { frame, paintMap, setSize, zoom } from "./kit/pixels.js";
 import { span } from "./kit/words.js";
@@ -131,11 +131,11 @@ export function mapsPanel(say, { chosen, hover, pin }) {
     if (!Object.hasOwn(MOVES, key)) return null;
     const [axis, step] = MOVES[key];
     const next = unit[axis] + step;
-    if (!shiftKey && next >= 0 && next < size[axis]) return { channel, unit: unit.with(axis, next) };
+    if (!shiftKey && next >= 0 && next < size[axis]) return { channel, unit: replaced(unit, axis, next) };
     const neighbour = channel + step * (axis === 0 ? columnsNow() : 1);
     if (neighbour < 0 || neighbour >= cells.length) return null;
     const entered = step > 0 ? 0 : size[axis] - 1;
-    return { channel: neighbour, unit: shiftKey ? unit : unit.with(axis, entered) };
+    return { channel: neighbour, unit: shiftKey ? unit : replaced(unit, axis, entered) };
   }
 
   function columnsNow() {

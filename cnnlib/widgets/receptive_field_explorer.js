@@ -2,7 +2,7 @@
 // every layer below.
 
 import { button, slider } from "./kit/controls.js";
-import { element, same, setAttribute, svgElement, uniqueId, write } from "./kit/dom.js";
+import { element, replaced, same, setAttribute, svgElement, uniqueId, write } from "./kit/dom.js";
 import { gridStep } from "./kit/focus.js";
 import { teach } from "./kit/teach.js";
 import { layerList } from "./receptive_field_explorer_list.js";
@@ -130,7 +130,7 @@ function placeSliders({ say, controls, choose, now }, network, { order, pick }) 
   const axes = ["row", "column"].map((name, axis) => {
     const control = slider({
       label: say(`unit.${name}`), min: 0, max: 1,
-      onInput: (index) => choose({ unit: now().unit.with(axis, index) }),
+      onInput: (index) => choose({ unit: replaced(now().unit, axis, index) }),
     });
     controls.own("unit", axis ? null : say("unit"), {
       node: control.node,

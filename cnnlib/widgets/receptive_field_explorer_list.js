@@ -78,7 +78,7 @@ export function layerList(say, network, { onPick, picked }) {
         id: `${id}-${layer}`, isInput: layer < 0, onPick: () => onPick(layer),
       })]));
       node.style.setProperty("--cnn-rf-lanes", `${graph.draw(network, order)}px`);
-      content.replaceChildren(graph.node, ...order.toReversed().map((layer) => entries.get(layer).node));
+      content.replaceChildren(graph.node, ...[...order].reverse().map((layer) => entries.get(layer).node));
       chosen = null;
       measure();
     },

@@ -76,6 +76,12 @@ export function upTo(n) {
   return Array.from({ length: n }, (_, i) => i);
 }
 
+// A copy of a list with another value in one place. Array.with is too new for some browsers.
+/** @param {any[]} list  @param {number} place  @param {any} value */
+export function replaced(list, place, value) {
+  return Object.assign([...list], { [place]: value });
+}
+
 // The bytes that cnnlib.widgets.pictures.pack() wrote.
 /** @param {{shape: number[], base64: string}} packed */
 export function unpack({ shape, base64 }) {
