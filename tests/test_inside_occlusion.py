@@ -128,6 +128,37 @@ def test_activity_is_the_sum_over_the_strongest_map(method):
     assert found.activity[1].tolist() == [[3 * 56, 3 * 48], [3 * 49, 3 * 45]]
 
 
+@pytest.mark.parametrize("method", ["patches", "full"])
+@pytest.mark.parametrize("seed", range(4))
+def test_activity_of_a_named_map_falls_as_captum_says(seed, method):
+    network = Branched(seed).eval().double()
+    image = torch.randn(2, 2, 13, 17, dtype=torch.float64)
+
+    def map_sums(x: Tensor) -> Tensor:
+        return network.norm(network.stem(x)).sum((2, 3))
+
+    found = occlusion_map(
+        network, image, 0, size=(4, 3), stride=(3, 2), layer="norm", channel=[6, 1], method=method
+    )
+    assert found.channel.tolist() == [6, 1]
+    assert same(found.clean_activity, map_sums(image)[[0, 1], [6, 1]])
+    expected = Occlusion(map_sums).attribute(image, (2, 4, 3), (2, 3, 2), target=[6, 1])
+    pixels = found.per_pixel(found.activity, found.clean_activity)
+    assert same(pixels, expected.double(), 1e-6)
+
+
+def test_one_map_may_be_named_for_all_images():
+    network, image = Branched(1).eval(), torch.randn(3, 2, 13, 17)
+    options = {"size": 4, "stride": 3, "layer": "norm", "method": "full"}
+    strongest = occlusion_map(network, image, 0, **options)
+    again = occlusion_map(network, image, 0, **options, channel=strongest.channel)
+    assert torch.equal(again.activity, strongest.activity)
+    for one in (5, np.int64(5), torch.tensor(5), (5, 5, 5)):
+        found = occlusion_map(network, image, 0, **options, channel=one)
+        assert found.channel.tolist() == [5, 5, 5]
+        assert torch.equal(found.scores, strongest.scores)
+
+
 def test_fill_may_be_one_number_a_channel():
     network = nn.Sequential(nn.Flatten(), nn.Linear(2 * 3 * 3, 1, bias=False))
     nn.init.ones_(network[1].weight)
@@ -382,6 +413,11 @@ def test_reached_is_the_projective_field(size):
         ({"target": [1, 2, 3]}, r"target=\[1, 2, 3\]"),
         ({"target": "cat"}, "target='cat'"),
         ({"layer": "conv9"}, "layer='conv9'"),
+        ({"channel": 1}, "channel=1: expected layer="),
+        ({"layer": "0", "channel": 4}, "channel=4: .*the layer's 4, a number from 0 to 3"),
+        ({"layer": "0", "channel": -1}, "channel=-1: expected 0 or more"),
+        ({"layer": "0", "channel": [1, 2]}, r"channel=\[1, 2\]: .*one an image"),
+        ({"layer": "0", "channel": [(1, 2)]}, r"channel=\[\(1, 2\)\]: expected one number"),
         ({"method": "fast"}, "method='fast'"),
         ({"image": torch.rand(3, 8, 8)}, r"image=\(3, 8, 8\)"),
         ({"image": torch.ones(1, 3, 8, 8, dtype=torch.uint8)}, "uint8"),

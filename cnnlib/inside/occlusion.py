@@ -6,7 +6,8 @@
     found.labels        # the class with the highest score, Fig. 7e
     found.attribution   # (N, C, H, W): how much each pixel's cover costs, as captum's Occlusion
 
-With ``layer`` it also has ``activity``, the sum over that layer's strongest map, Fig. 7b.
+With ``layer`` it also has ``activity``, the sum over that layer's strongest map, Fig. 7b, or over
+the map of a ``channel`` that you name.
 
 Only what an occluder can change is computed anew; :mod:`cnnlib.inside.incremental` says how.
 Networks for which that is no gain, or that cannot be followed so, run on full pictures, many at a
@@ -46,8 +47,8 @@ class OcclusionMap:
       output. None where the outputs are not one a class.
     - ``outputs`` (N, rows, columns, K): all outputs, and ``clean_outputs`` (N, K). None as above.
       Reading ``outputs`` raises ``ValueError`` where they were not kept.
-    - ``activity``: the sum over one map of the asked layer, the map whose sum is the largest
-      without occluder, ``channel`` (N,). None if no layer was asked for.
+    - ``activity``: the sum over one map of the asked layer, ``channel`` (N,): the one asked for,
+      or the one whose sum is the largest without occluder. None if no layer was asked for.
     - ``method``: what ran, "patches" or "full", or "both", patches first. ``reason``: why.
     """
 
@@ -117,6 +118,7 @@ def occlusion_map(
     stride: int | tuple[int, int],
     fill: float | Sequence[float] | Tensor = 0.0,
     layer: str | None = None,
+    channel: int | Sequence[int] | Tensor | None = None,
     method: str = "auto",
     outputs: bool | None = None,
     progress: bool = True,
@@ -127,9 +129,10 @@ def occlusion_map(
     both. ``target`` is an output's number, from 0, one for all images or a sequence of one each; a
     tuple where an image has outputs in several dimensions; None where it has only one. ``fill`` is
     what the occluder holds: a number, one for each channel, or a tensor that broadcasts to
-    ``image``. Places, edges and ``attribution`` are those of captum's ``Occlusion`` with these
-    arguments as ``sliding_window_shapes=(C, *size)``, ``strides=(C, *stride)``,
-    ``baselines=fill``.
+    ``image``. ``layer`` is a module's dotted name, and ``channel`` the number of its map to follow,
+    from 0, one for all images or one each; None takes each image's strongest. Places, edges and
+    ``attribution`` are those of captum's ``Occlusion`` with these arguments as
+    ``sliding_window_shapes=(C, *size)``, ``strides=(C, *stride)``, ``baselines=fill``.
 
     ``method``:
 
@@ -149,9 +152,9 @@ def occlusion_map(
     ``image`` goes to the module's device and number type. The module runs in evaluation mode,
     without gradients, and it and ``image`` are left as they were.
 
-    Raises ``ValueError`` for a module, shape, size, stride, fill, target, layer or method that does
-    not fit; for a network as above; and with "patches", where patches cannot be followed or a check
-    fails.
+    Raises ``ValueError`` for a module, shape, size, stride, fill, target, layer, channel or method
+    that does not fit; for a network as above; and with "patches", where patches cannot be followed
+    or a check fails.
     """
     network = plain_module(module, "occlusion_map")
     check_takes_one_image(network, "occlusion_map")
@@ -167,12 +170,17 @@ def occlusion_map(
         for whole, length, step in zip(image.shape[2:], size, stride, strict=True)
     )
     inner = None if layer is None else find_layer(network, layer)
-    targets = _targets(target, len(image))
+    if inner is None and channel is not None:
+        raise ValueError(f"channel={channel!r}: expected layer=... beside it, whose map it is")
+    channels = None if channel is None else _channels(channel, len(image))
+    targets = None if target is None else _one_each("target", target, len(image))
     with torch.inference_mode(False), torch.no_grad(), evaluating(network):
         image = move_beside(network, image.detach())
         scan = Scan(
             network, image, expand_fill(fill, image), size, tops, lefts, targets, inner, method
         )
+        if channels is not None:
+            scan.channel = torch.tensor(channels, device=image.device)
         clean = scan.look_clean()
         shape = (len(image), len(tops), len(lefts))
         classes = clean.probability is not None
@@ -218,23 +226,28 @@ def _pair(name: str, value: Any) -> tuple[int, int]:
     return tuple(whole_number(number, name, 1) for number in pair)
 
 
-def _targets(target: Any, images: int) -> list[tuple[int, ...]] | None:
-    """The number of each image's output, as a tuple of indices."""
-    if target is None:
-        return None
-    given = target
-    if isinstance(target, np.ndarray | Tensor):
-        target = target.tolist()
-    if isinstance(target, str) or not isinstance(target, Sequence):
-        target = (target,)
-    if isinstance(target, tuple):
-        target = [target] * images
-    if len(target) == 1:
-        target = list(target) * images
-    if len(target) != images:
-        raise ValueError(f"target={given!r}: expected a whole number, or {images}, one an image")
-    one_each = [t if isinstance(t, tuple) else (t,) for t in target]
-    return [tuple(whole_number(number, "target", 0) for number in each) for each in one_each]
+def _one_each(name: str, given: Any, images: int) -> list[tuple[int, ...]]:
+    """One number for all images or one each, as a tuple of indices an image."""
+    listed = given.tolist() if isinstance(given, np.ndarray | Tensor) else given
+    if isinstance(listed, str) or not isinstance(listed, Sequence):
+        listed = (listed,)
+    if isinstance(listed, tuple):
+        listed = [listed] * images
+    if len(listed) == 1:
+        listed = list(listed) * images
+    if len(listed) != images:
+        raise ValueError(f"{name}={given!r}: expected a whole number, or {images}, one an image")
+    one_each = [t if isinstance(t, tuple) else (t,) for t in listed]
+    return [tuple(whole_number(number, name, 0) for number in each) for each in one_each]
+
+
+def _channels(channel: Any, images: int) -> list[int]:
+    """The number of each image's map."""
+    listed = list(channel) if isinstance(channel, tuple) else channel
+    numbers = _one_each("channel", listed, images)
+    if any(len(each) != 1 for each in numbers):
+        raise ValueError(f"channel={channel!r}: expected one number an image")
+    return [number for (number,) in numbers]
 
 
 def expand_fill(fill: Any, image: Tensor) -> Tensor:

@@ -164,6 +164,11 @@ class Scan:
     def _activity(self, sums: Tensor | None, numbers: Sequence[int]) -> Tensor | None:
         if sums is None:
             return None
+        if self.channel is not None and self.channel.max() >= sums.shape[1]:
+            raise ValueError(
+                f"channel={self.channel.max()}: expected a map of the layer's {sums.shape[1]}, "
+                f"a number from 0 to {sums.shape[1] - 1}"
+            )
         if self.channel is None or len(self.channel) <= max(numbers):
             found = sums.argmax(1)
             self.channel = found if self.channel is None else torch.cat([self.channel, found])
