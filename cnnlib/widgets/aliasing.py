@@ -1,7 +1,6 @@
 """Stripes under a layer with a stride: what its answers look like, and how weak they can be."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -18,7 +17,7 @@ from cnnlib.widgets.aliasing_sums import (
     stripes,
 )
 from cnnlib.widgets.plots import INKS
-from cnnlib.widgets.settling import Settled, Settling
+from cnnlib.widgets.settling import Settled, Settling, State
 from cnnlib.widgets.widget import Choice, TeachingWidget
 from cnnlib.widgets.words import fixed_point
 
@@ -57,9 +56,7 @@ class Aliasing(TeachingWidget, stem="aliasing"):
         super().__init__({}, FIRST, chosen, language=language, hidden=hidden)
 
     @staticmethod
-    def settled(
-        changes: Mapping[str, Any], present: Mapping[str, Any], fixed: Mapping[str, Any]
-    ) -> Settled:
+    def settled(changes: State, present: State, fixed: State) -> Settled:
         s = Settling(changes, present)
         for name, options in (("period", PERIODS), ("kernel_size", SIZES)):
             if s.wanted(name) not in options:

@@ -19,7 +19,7 @@ from cnnlib.widgets.augmentation_sums import (
     without,
 )
 from cnnlib.widgets.pictures import pack, unpack
-from cnnlib.widgets.settling import Settled, Settling
+from cnnlib.widgets.settling import Settled, Settling, State
 from cnnlib.widgets.widget import Choice, TeachingWidget
 from cnnlib.widgets.words import fixed_point
 
@@ -106,9 +106,7 @@ class AugmentationExplorer(TeachingWidget, stem="augmentation"):
         super().__init__(fixed, first, chosen, language=language, hidden=hidden)
 
     @staticmethod
-    def settled(
-        changes: Mapping[str, Any], present: Mapping[str, Any], fixed: Mapping[str, Any]
-    ) -> Settled:
+    def settled(changes: State, present: State, fixed: State) -> Settled:
         s = Settling(changes, present)
         s.one_of("picture", [entry["name"] for entry in fixed["pictures"]])
         s.one_of("part", fixed["parts"])

@@ -1,6 +1,6 @@
 """Backward: the gradient of a small convolution or pooling, one sum at a time."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,7 @@ from cnnlib.widgets.backward_sums import (
     sizes_from_maps,
     step_grid,
 )
-from cnnlib.widgets.settling import Settled, Settling
+from cnnlib.widgets.settling import Settled, Settling, State
 from cnnlib.widgets.widget import Choice, TeachingWidget
 from cnnlib.widgets.words import fixed_point
 
@@ -87,9 +87,7 @@ class Backward(TeachingWidget, stem="backward"):
         super().__init__(FIXED, FIRST, chosen, language=language, hidden=hidden)
 
     @staticmethod
-    def settled(
-        changes: Mapping[str, Any], present: Mapping[str, Any], fixed: Mapping[str, Any]
-    ) -> Settled:
+    def settled(changes: State, present: State, fixed: State) -> Settled:
         presets, limits = fixed["presets"], fixed["limits"]
         s = Settling(changes, present)
         if case := s.preset(presets):

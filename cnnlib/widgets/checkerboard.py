@@ -1,7 +1,6 @@
 """Checkerboards: how many stamps of a transposed convolution meet at each output."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -21,7 +20,7 @@ from cnnlib.widgets.checkerboard_sums import (
     reaching,
 )
 from cnnlib.widgets.count_pictures import count_picture
-from cnnlib.widgets.settling import Settled, Settling
+from cnnlib.widgets.settling import Settled, Settling, State
 from cnnlib.widgets.widget import Choice, TeachingWidget
 
 FIRST = {
@@ -69,9 +68,7 @@ class Checkerboard(TeachingWidget, stem="checkerboard"):
         super().__init__(fixed, FIRST, chosen, language=language, hidden=hidden)
 
     @staticmethod
-    def settled(
-        changes: Mapping[str, Any], present: Mapping[str, Any], fixed: Mapping[str, Any]
-    ) -> Settled:
+    def settled(changes: State, present: State, fixed: State) -> Settled:
         s = Settling(changes, present)
         s.one_of("dimensions", [1, 2])
         s.whole("kernel_size", *KERNEL_SIZES)

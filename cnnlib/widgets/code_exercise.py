@@ -8,7 +8,7 @@ from typing import Any
 from traitlets import Dict
 
 from cnnlib.widgets import svg
-from cnnlib.widgets.settling import Settled, Settling, plain
+from cnnlib.widgets.settling import Settled, Settling, State, plain
 from cnnlib.widgets.widget import Choice, TeachingWidget
 
 LONGEST = 20_000  # UTF-16 units of a program
@@ -66,9 +66,7 @@ class CodeExercise(TeachingWidget, stem="code_exercise"):
             self.observe(lambda change: self._answer(change.new), "request")
 
     @staticmethod
-    def settled(
-        changes: Mapping[str, Any], present: Mapping[str, Any], fixed: Mapping[str, Any]
-    ) -> Settled:
+    def settled(changes: State, present: State, fixed: State) -> Settled:
         s = Settling(changes, present)
         wanted = s.wanted("code")
         if is_program(wanted):

@@ -25,7 +25,7 @@ from cnnlib.widgets.convolution_explorer_sums import (
     steps,
     window_of,
 )
-from cnnlib.widgets.settling import Settled, Settling
+from cnnlib.widgets.settling import Settled, Settling, State
 from cnnlib.widgets.widget import Choice, TeachingWidget
 from cnnlib.widgets.words import fixed_point
 
@@ -97,9 +97,7 @@ class ConvolutionExplorer(TeachingWidget, stem="convolution_explorer"):
         super().__init__(FIXED, FIRST, chosen, language=language, hidden=hidden)
 
     @staticmethod
-    def settled(
-        changes: Mapping[str, Any], present: Mapping[str, Any], fixed: Mapping[str, Any]
-    ) -> Settled:
+    def settled(changes: State, present: State, fixed: State) -> Settled:
         s = Settling(changes, present)
         if case := s.preset(fixed["presets"]):
             s.state |= case["settings"]

@@ -21,7 +21,7 @@ from cnnlib.widgets.equivariance_sums import (
 )
 from cnnlib.widgets.pictures import pack, unpack
 from cnnlib.widgets.pixels import PALETTES, Scale, palette
-from cnnlib.widgets.settling import Settled, Settling
+from cnnlib.widgets.settling import Settled, Settling, State
 from cnnlib.widgets.widget import Choice, TeachingWidget
 from cnnlib.widgets.words import fixed_point
 
@@ -83,9 +83,7 @@ class Equivariance(TeachingWidget, stem="equivariance"):
         super().__init__(fixed, first, chosen, language=language, hidden=hidden)
 
     @staticmethod
-    def settled(
-        changes: Mapping[str, Any], present: Mapping[str, Any], fixed: Mapping[str, Any]
-    ) -> Settled:
+    def settled(changes: State, present: State, fixed: State) -> Settled:
         s = Settling(changes, present)
         s.one_of("picture", [entry["name"] for entry in fixed["pictures"]])
         s.one_of("kernel", fixed["names"]["kernel"])

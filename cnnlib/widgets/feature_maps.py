@@ -1,7 +1,6 @@
 """A network's feature maps on chosen images, with what the unit under the pointer saw."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -10,7 +9,7 @@ from cnnlib.widgets import svg
 from cnnlib.widgets.maps import checked_images, checked_maps, draw_maps, draw_window
 from cnnlib.widgets.pictures import pack, png_address
 from cnnlib.widgets.pixels import PALETTES, Scale
-from cnnlib.widgets.settling import Settled, Settling
+from cnnlib.widgets.settling import Settled, Settling, State
 from cnnlib.widgets.widget import Choice, TeachingWidget
 from cnnlib.widgets.words import span
 
@@ -119,9 +118,7 @@ class FeatureMaps(TeachingWidget, stem="feature_maps", shared=("maps",)):
         )
 
     @staticmethod
-    def settled(
-        changes: Mapping[str, Any], present: Mapping[str, Any], fixed: Mapping[str, Any]
-    ) -> Settled:
+    def settled(changes: State, present: State, fixed: State) -> Settled:
         s = Settling(changes, present)
         sizes = {shown["row"]: shown["levels"]["shape"][1:] for shown in fixed["maps"]}
         s.whole("image", 0, len(fixed["titles"]) - 1)

@@ -1,13 +1,12 @@
 """A first layer's filters through its training: scrub the epochs, watch one of them come about."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
 from cnnlib.widgets import svg
 from cnnlib.widgets.pictures import png_address
-from cnnlib.widgets.settling import Settled, Settling
+from cnnlib.widgets.settling import Settled, Settling, State
 from cnnlib.widgets.widget import Choice, TeachingWidget
 from cnnlib.widgets.words import fixed_point
 
@@ -85,9 +84,7 @@ class FilterHistory(TeachingWidget, stem="filter_history"):
         self._weights, self._limits = weights, limits
 
     @staticmethod
-    def settled(
-        changes: Mapping[str, Any], present: Mapping[str, Any], fixed: Mapping[str, Any]
-    ) -> Settled:
+    def settled(changes: State, present: State, fixed: State) -> Settled:
         s = Settling(changes, present)
         s.whole("step", 0, len(fixed["epochs"]) - 1)
         s.whole("filter", 0, fixed["count"] - 1)

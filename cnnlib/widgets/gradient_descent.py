@@ -1,7 +1,7 @@
 """Gradient descent walked on a map: a loss of two weights, its contours, and the path down."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -28,7 +28,7 @@ from cnnlib.widgets.gradient_descent_sums import (
     slopes,
 )
 from cnnlib.widgets.plots import INKS, draw_plot
-from cnnlib.widgets.settling import Settled, Settling
+from cnnlib.widgets.settling import Settled, Settling, State
 from cnnlib.widgets.widget import Choice, TeachingWidget
 from cnnlib.widgets.words import fixed_point
 
@@ -90,9 +90,7 @@ class GradientDescent(TeachingWidget, stem="gradient_descent"):
         super().__init__(fixed, first, chosen, language=language, hidden=hidden)
 
     @staticmethod
-    def settled(
-        changes: Mapping[str, Any], present: Mapping[str, Any], fixed: Mapping[str, Any]
-    ) -> Settled:
+    def settled(changes: State, present: State, fixed: State) -> Settled:
         s = Settling(changes, present)
         s.one_of("surface", fixed["surfaces"])
         s.place("start", [PLACES, PLACES])

@@ -1,7 +1,6 @@
 """Gridding: which inputs a stack of dilated convolutions reaches, and in how many ways."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -16,7 +15,7 @@ from cnnlib.widgets.gridding_sums import (
     paths,
     ways,
 )
-from cnnlib.widgets.settling import Settled, Settling, is_whole
+from cnnlib.widgets.settling import Settled, Settling, State, is_whole
 from cnnlib.widgets.widget import Choice, TeachingWidget
 from cnnlib.widgets.words import fixed_point
 
@@ -50,9 +49,7 @@ class Gridding(TeachingWidget, stem="gridding"):
         super().__init__({"presets": PRESETS}, first, chosen, language=language, hidden=hidden)
 
     @staticmethod
-    def settled(
-        changes: Mapping[str, Any], present: Mapping[str, Any], fixed: Mapping[str, Any]
-    ) -> Settled:
+    def settled(changes: State, present: State, fixed: State) -> Settled:
         s = Settling(changes, present)
         s.whole("kernel_size", *KERNEL_SIZES)
         wanted = s.wanted("dilations")

@@ -1,6 +1,6 @@
 """Channels as strands: dense, grouped, depthwise, pointwise, separable, and with a shuffle."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from cnnlib.widgets import svg
@@ -21,7 +21,7 @@ from cnnlib.widgets.groups_sums import (
     weights,
 )
 from cnnlib.widgets.plots import INKS
-from cnnlib.widgets.settling import Settled, Settling
+from cnnlib.widgets.settling import Settled, Settling, State
 from cnnlib.widgets.widget import Choice, TeachingWidget
 from cnnlib.widgets.words import fixed_point, listed
 
@@ -61,9 +61,7 @@ class Groups(TeachingWidget, stem="groups"):
         super().__init__({"kinds": KINDS}, FIRST, chosen, language=language, hidden=hidden)
 
     @staticmethod
-    def settled(
-        changes: Mapping[str, Any], present: Mapping[str, Any], fixed: Mapping[str, Any]
-    ) -> Settled:
+    def settled(changes: State, present: State, fixed: State) -> Settled:
         s = Settling(changes, present)
         kind = s.one_of("kind", fixed["kinds"])
         ins = s.whole("in_channels", *CHANNELS)

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 
 from cnnlib.widgets import svg
 from cnnlib.widgets.plots import INKS, draw_plot, label_points, scale_axes
-from cnnlib.widgets.settling import Settled, Settling
+from cnnlib.widgets.settling import Settled, Settling, State
 from cnnlib.widgets.widget import Choice, TeachingWidget
 from cnnlib.widgets.words import signed
 
@@ -140,9 +140,7 @@ class Leaderboard(TeachingWidget, stem="leaderboard"):
         super().__init__(fixed, first, chosen, language=language, hidden=hidden)
 
     @staticmethod
-    def settled(
-        changes: Mapping[str, Any], present: Mapping[str, Any], fixed: Mapping[str, Any]
-    ) -> Settled:
+    def settled(changes: State, present: State, fixed: State) -> Settled:
         s = Settling(changes, present)
         keys = [column["key"] for column in fixed["columns"]]
         x, y = s.one_of("x", keys), s.one_of("y", keys)

@@ -21,7 +21,7 @@ from cnnlib.widgets.matrix_view_sums import (
     sizes,
     values,
 )
-from cnnlib.widgets.settling import Settled, Settling, is_whole
+from cnnlib.widgets.settling import Settled, Settling, State, is_whole
 from cnnlib.widgets.widget import Choice, TeachingWidget
 from cnnlib.widgets.words import fixed_point
 
@@ -72,9 +72,7 @@ class MatrixView(TeachingWidget, stem="matrix_view"):
         super().__init__(FIXED, FIRST, chosen, language=language, hidden=hidden)
 
     @staticmethod
-    def settled(
-        changes: Mapping[str, Any], present: Mapping[str, Any], fixed: Mapping[str, Any]
-    ) -> Settled:
+    def settled(changes: State, present: State, fixed: State) -> Settled:
         s = Settling(changes, present)
         s.state |= s.preset(fixed["presets"]) or {}
         start = dict(s.state)

@@ -7,7 +7,7 @@ from typing import Any
 from cnnlib.rows import LayerTrace
 from cnnlib.widgets import svg
 from cnnlib.widgets.memory_bill_sums import COPIES, bill, lines_of
-from cnnlib.widgets.settling import Settled, Settling
+from cnnlib.widgets.settling import Settled, Settling, State
 from cnnlib.widgets.widget import Choice, TeachingWidget
 from cnnlib.widgets.words import Words, fixed_point
 
@@ -93,9 +93,7 @@ class MemoryBill(TeachingWidget, stem="memory_bill"):
         super().__init__(fixed, first, chosen, language=language, hidden=hidden)
 
     @staticmethod
-    def settled(
-        changes: Mapping[str, Any], present: Mapping[str, Any], fixed: Mapping[str, Any]
-    ) -> Settled:
+    def settled(changes: State, present: State, fixed: State) -> Settled:
         s = Settling(changes, present)
         s.one_of("network", [network["name"] for network in fixed["networks"]])
         s.one_of("use", fixed["uses"])

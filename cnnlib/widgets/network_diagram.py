@@ -1,12 +1,11 @@
 """A network's plan in the page: every block and layer opens what it is made of."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from cnnlib.layout import WORDS, Arrangement, Card, arrange
 from cnnlib.rows import Row
 from cnnlib.widgets import svg
-from cnnlib.widgets.settling import Settled, Settling
+from cnnlib.widgets.settling import Settled, Settling, State
 from cnnlib.widgets.widget import Choice, TeachingWidget
 
 
@@ -58,9 +57,7 @@ class NetworkDiagram(TeachingWidget, stem="network_diagram"):
         )
 
     @staticmethod
-    def settled(
-        changes: Mapping[str, Any], present: Mapping[str, Any], fixed: Mapping[str, Any]
-    ) -> Settled:
+    def settled(changes: State, present: State, fixed: State) -> Settled:
         s = Settling(changes, present)
         level = s.one_of("level", list(fixed["sheets"]))
         if level != present["level"] and not s.asks("card"):

@@ -1,7 +1,6 @@
 """Batch, layer, instance and group normalisation: which numbers share a mean, and what is kept."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -30,7 +29,7 @@ from cnnlib.widgets.normalisation_sums import (
     used,
 )
 from cnnlib.widgets.plots import INKS, draw_plot
-from cnnlib.widgets.settling import Settled, Settling
+from cnnlib.widgets.settling import Settled, Settling, State
 from cnnlib.widgets.widget import Choice, TeachingWidget
 from cnnlib.widgets.words import fixed_point
 
@@ -85,9 +84,7 @@ class Normalisation(TeachingWidget, stem="normalisation"):
         super().__init__(fixed, FIRST, chosen, language=language, hidden=hidden)
 
     @staticmethod
-    def settled(
-        changes: Mapping[str, Any], present: Mapping[str, Any], fixed: Mapping[str, Any]
-    ) -> Settled:
+    def settled(changes: State, present: State, fixed: State) -> Settled:
         s = Settling(changes, present)
         s.one_of("norm", fixed["norms"])
         s.one_of("mode", fixed["modes"])

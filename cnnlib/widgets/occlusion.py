@@ -18,7 +18,7 @@ from cnnlib.widgets.occlusion_scans import (
 )
 from cnnlib.widgets.pictures import unpack
 from cnnlib.widgets.pixels import PALETTES, Scale, palette, rgb
-from cnnlib.widgets.settling import Settled, Settling
+from cnnlib.widgets.settling import Settled, Settling, State
 from cnnlib.widgets.widget import Choice, TeachingWidget
 
 __all__ = ["MAPS", "OccludedPhotograph", "Occlusion", "Scan"]
@@ -103,9 +103,7 @@ class Occlusion(TeachingWidget, stem="occlusion"):
             self._ask()
 
     @staticmethod
-    def settled(
-        changes: Mapping[str, Any], present: Mapping[str, Any], fixed: Mapping[str, Any]
-    ) -> Settled:
+    def settled(changes: State, present: State, fixed: State) -> Settled:
         s = Settling(changes, present)
         photographs = fixed["photographs"]
         photograph = photographs[s.whole("photograph", 0, len(photographs) - 1)]

@@ -14,7 +14,7 @@ from cnnlib.widgets.quiz_questions import (
     shape,
     sketch,
 )
-from cnnlib.widgets.settling import Settled, Settling, same
+from cnnlib.widgets.settling import Settled, Settling, State, same
 from cnnlib.widgets.widget import Choice, TeachingWidget
 from cnnlib.widgets.words import signed
 
@@ -47,9 +47,7 @@ class Quiz(TeachingWidget, stem="quiz"):
         )
 
     @staticmethod
-    def settled(
-        changes: Mapping[str, Any], present: Mapping[str, Any], fixed: Mapping[str, Any]
-    ) -> Settled:
+    def settled(changes: State, present: State, fixed: State) -> Settled:
         """An answer that its question cannot have stays what it was."""
         s = Settling(changes, present)
         questions, wanted = fixed["questions"], s.wanted("answers")

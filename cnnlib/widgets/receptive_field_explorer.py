@@ -2,14 +2,13 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
 from cnnlib.rows import LayerTrace, check_rows, seen_by
 from cnnlib.widgets import svg
 from cnnlib.widgets.pictures import png_address
-from cnnlib.widgets.settling import Settled, Settling
+from cnnlib.widgets.settling import Settled, Settling, State
 from cnnlib.widgets.widget import Choice, TeachingWidget
 
 ADDRESS = re.compile(r"data:image/(png|jpeg|webp);base64,[A-Za-z0-9+/=\s]+")
@@ -83,9 +82,7 @@ class ReceptiveFieldExplorer(TeachingWidget, stem="receptive_field_explorer"):
             self.unit = [count // 2 for count in _grid(fixed["rows"], self.layer)]
 
     @staticmethod
-    def settled(
-        changes: Mapping[str, Any], present: Mapping[str, Any], fixed: Mapping[str, Any]
-    ) -> Settled:
+    def settled(changes: State, present: State, fixed: State) -> Settled:
         s = Settling(changes, present)
         layer = s.whole("layer", -1, len(fixed["rows"]) - 1)
         s.place("unit", _grid(fixed["rows"], layer))

@@ -10,6 +10,9 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+#: Values by their names: those of the state, those asked for, those that nobody chooses.
+State = Mapping[str, Any]
+
 
 class Said(NamedTuple):
     """A sentence that is not written yet: a key of the words' table and the values to fill in."""
@@ -32,7 +35,7 @@ class Settling:
     is no nearest). It is said why, if the value was asked for; what only follows is silent.
     """
 
-    def __init__(self, changes: Mapping[str, Any], present: Mapping[str, Any]) -> None:
+    def __init__(self, changes: State, present: State) -> None:
         self.changes = {name: plain(value) for name, value in changes.items()}
         self.state = dict(present)
         self.said: dict[str, Said] = {}

@@ -1,7 +1,7 @@
 """Signal and gradient: how large both are, layer by layer, in a deep net at its start."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -9,7 +9,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from cnnlib.widgets import svg
 from cnnlib.widgets.plots import INKS, draw_plot
-from cnnlib.widgets.settling import Settled, Settling
+from cnnlib.widgets.settling import Settled, Settling, State
 from cnnlib.widgets.signal_gradient_sums import (
     ACTIVATIONS,
     DEPTHS,
@@ -78,9 +78,7 @@ class SignalGradient(TeachingWidget, stem="signal_gradient"):
         super().__init__({"options": OPTIONS}, first, chosen, language=language, hidden=hidden)
 
     @staticmethod
-    def settled(
-        changes: Mapping[str, Any], present: Mapping[str, Any], fixed: Mapping[str, Any]
-    ) -> Settled:
+    def settled(changes: State, present: State, fixed: State) -> Settled:
         s = Settling(changes, present)
         for name, options in fixed["options"].items():
             s.one_of(name, options)

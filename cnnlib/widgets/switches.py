@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from cnnlib.widgets import svg
-from cnnlib.widgets.settling import Settled, Settling, is_whole
+from cnnlib.widgets.settling import Settled, Settling, State, is_whole
 from cnnlib.widgets.widget import Choice, ChoiceError, TeachingWidget
 
 #: Pictures to start from, a digit a pixel.
@@ -110,9 +110,7 @@ class Switches(TeachingWidget, stem="switches"):
             self.unit = np.unravel_index(top.argmax(), top.shape)
 
     @staticmethod
-    def settled(
-        changes: Mapping[str, Any], present: Mapping[str, Any], fixed: Mapping[str, Any]
-    ) -> Settled:
+    def settled(changes: State, present: State, fixed: State) -> Settled:
         s = Settling(changes, present)
         _settle_picture(s, fixed)
         for name, table in TABLES.items():

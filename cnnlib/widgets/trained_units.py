@@ -3,7 +3,6 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -13,7 +12,7 @@ from cnnlib.widgets import svg
 from cnnlib.widgets.maps import checked_images, checked_maps, draw_maps, draw_window
 from cnnlib.widgets.pictures import photo_address, png_address
 from cnnlib.widgets.pixels import PALETTES, Scale
-from cnnlib.widgets.settling import Settled, Settling, is_whole, same
+from cnnlib.widgets.settling import Settled, Settling, State, is_whole, same
 from cnnlib.widgets.widget import Choice, TeachingWidget
 from cnnlib.widgets.words import listed, span
 
@@ -124,9 +123,7 @@ class TrainedUnits(TeachingWidget, stem="trained_units", shared=("maps",)):
         )
 
     @staticmethod
-    def settled(
-        changes: Mapping[str, Any], present: Mapping[str, Any], fixed: Mapping[str, Any]
-    ) -> Settled:
+    def settled(changes: State, present: State, fixed: State) -> Settled:
         s = Settling(changes, present)
         entries = {entry["row"]: entry for entry in fixed["layers"]}
         photograph = s.whole("photograph", 0, len(fixed["titles"]) - 1)

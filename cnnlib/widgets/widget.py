@@ -24,7 +24,7 @@ import anywidget
 import traitlets
 
 from cnnlib.widgets.bundle import bundle_module
-from cnnlib.widgets.settling import Settled, plain, same
+from cnnlib.widgets.settling import Settled, State, plain, same
 from cnnlib.widgets.words import Words, read_words
 
 HERE = Path(__file__).parent
@@ -106,9 +106,7 @@ class TeachingWidget(anywidget.AnyWidget):
         return read_words(cls.tables, language)
 
     @staticmethod
-    def settled(
-        changes: Mapping[str, Any], present: Mapping[str, Any], fixed: Mapping[str, Any]
-    ) -> Settled:
+    def settled(changes: State, present: State, fixed: State) -> Settled:
         """The nearest legal state to ``present`` with ``changes``, and why it is not just that."""
         raise NotImplementedError
 

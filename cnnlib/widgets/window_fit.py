@@ -1,11 +1,11 @@
 """Every window along one axis, counted in three ways: AlexNet's, torch's, and with ceil_mode."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from cnnlib.geometry import Window, covering_size, output_size, unread_inputs
 from cnnlib.widgets import svg
-from cnnlib.widgets.settling import Settled, Settling
+from cnnlib.widgets.settling import Settled, Settling, State
 from cnnlib.widgets.widget import Choice, TeachingWidget
 from cnnlib.widgets.words import span
 
@@ -119,9 +119,7 @@ class WindowFit(TeachingWidget, stem="window_fit"):
         super().__init__(fixed, settings[0], chosen, language=language, hidden=hidden)
 
     @staticmethod
-    def settled(
-        changes: Mapping[str, Any], present: Mapping[str, Any], fixed: Mapping[str, Any]
-    ) -> Settled:
+    def settled(changes: State, present: State, fixed: State) -> Settled:
         s = Settling(changes, present)
         for name, most in fixed["most"].items():
             s.whole(name, fixed["least"][name], most)
