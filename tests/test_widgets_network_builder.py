@@ -4,6 +4,7 @@ import random
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import product
 
 import pytest
 import torch
@@ -94,6 +95,21 @@ def test_inception_3a_has_the_parameters_of_googlenets():
     theirs = GoogLeNet().inception3a
     assert sum(row.parameters for row in rows) == sum(p.numel() for p in theirs.parameters())
     assert rows[-1].out_shape == (1, 256, 28, 28)
+
+
+def test_pools_that_round_up_are_googlenets_and_squeezenets():
+    """Torch's own sizes: 112 becomes 56, not 55; a last window that begins in the padding goes."""
+    for kernel, stride, padding, size in product((2, 3, 5), (1, 2, 3, 6), (0, 1), range(1, 15)):
+        plan = [["max", kernel, stride, padding, 1]]
+        pool = nn.MaxPool2d(kernel, stride, padding, ceil_mode=True)
+        built = build(plan, [1, size, 14])
+        try:
+            expected = tuple(pool(torch.zeros(1, 1, size, 14)).shape)
+        except RuntimeError:
+            assert built.fault.fault.key in ("fault.kernel", "fault.pool_padding")
+        else:
+            assert built.rows[0].out_shape == expected, plan
+    assert build([["max", 3, 2, 0, 1]], [64, 112, 112]).rows[0].out_shape == (1, 64, 56, 56)
 
 
 def test_lenets_chain_by_hand():

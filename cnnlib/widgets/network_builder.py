@@ -1,6 +1,6 @@
 """The reader's own network: layers put together, with all that follows from them at once."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from cnnlib.rows import LayerTrace
@@ -9,7 +9,7 @@ from cnnlib.widgets.network_builder_code import write_code
 from cnnlib.widgets.network_builder_plan import BLOCKS, KINDS, layers_of, settings_of
 from cnnlib.widgets.network_builder_presets import PRESETS
 from cnnlib.widgets.network_builder_sums import Built, Entry, build, kept_bytes, times
-from cnnlib.widgets.settling import Settled
+from cnnlib.widgets.settling import Settled, State
 from cnnlib.widgets.widget import Choice, TeachingWidget
 from cnnlib.widgets.words import Words, fixed_point
 
@@ -47,9 +47,7 @@ class NetworkBuilder(TeachingWidget, stem="network_builder"):
         super().__init__(fixed, first, chosen, language=language, hidden=hidden)
 
     @staticmethod
-    def settled(
-        changes: Mapping[str, Any], present: Mapping[str, Any], fixed: Mapping[str, Any]
-    ) -> Settled:
+    def settled(changes: State, present: State, fixed: State) -> Settled:
         return network_builder_plan.settled(changes, present, fixed)
 
     def built(self) -> Built:
@@ -165,6 +163,8 @@ def describe(say: Words, layer: Sequence) -> str:
         name, value = setting.name, found[setting.name]
         if name == "bias":
             told += [] if value else [say("say.no_bias")]
+        elif name == "ceil_mode":
+            told += [say("say.ceil_mode")] if value else []
         elif name == "kernel_size":
             told.append(say("say.kernel_size", size=times(_pair(value))))
         elif name == "padding":

@@ -113,7 +113,7 @@ function call(layer, given) {
   const sizes = `kernel_size=${found.kernel_size}, stride=${found.stride}${
     found.padding ? `, padding=${found.padding}` : ""}`;
   if (kind === "transposed") return `nn.ConvTranspose2d(${given[0]}, ${found.out_channels}, ${sizes})`;
-  return `nn.${kind === "max" ? "Max" : "Avg"}Pool2d(${sizes})`;
+  return `nn.${kind === "max" ? "Max" : "Avg"}Pool2d(${sizes}${found.ceil_mode ? ", ceil_mode=True" : ""})`;
 }
 
 // A convolution's settings; those that have torch's defaults are left out.

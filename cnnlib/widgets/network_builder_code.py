@@ -131,6 +131,8 @@ def _call(layer: Sequence, given: Sequence[int]) -> str:
         sizes += f", padding={found['padding']}"
     if kind == "transposed":
         return f"nn.ConvTranspose2d({given[0]}, {found['out_channels']}, {sizes})"
+    if found["ceil_mode"]:
+        sizes += ", ceil_mode=True"
     return f"nn.{'Max' if kind == 'max' else 'Avg'}Pool2d({sizes})"
 
 

@@ -92,6 +92,8 @@ function settingControls(say, { act, now }) {
   const fields = (name, kind) => numberField(say, name, boundsOf(kind, name), put(name));
   const sliders = (name, min, onInput = put(name)) => slider({
     label: say(`set.${name}`), min, max: 11, onInput });
+  const flags = (name) => checkbox({
+    label: say(`set.${name}`), onChange: (on) => act(change, { [name]: Number(on) }) });
   const layer = () => at(now().plan, now().selected);
   const isConv = () => layer()[0] === "conv";
   // The longer side of a convolution's kernel, and the padding along it.
@@ -119,7 +121,8 @@ function settingControls(say, { act, now }) {
     dilation: sliders("dilation", 1),
     groups: fields("groups", "conv"),
     percent: sliders("percent", 1),
-    bias: checkbox({ label: say("set.bias"), onChange: (on) => act(change, { bias: Number(on) }) }),
+    bias: flags("bias"),
+    ceil_mode: flags("ceil_mode"),
   };
   const shapers = ["same", "point", "depthwise"].map((name) =>
     editButton(act, say(`do.${name}`), (state) => shape(state, name)));
@@ -140,7 +143,7 @@ function settingControls(say, { act, now }) {
     const values = {
       ...found, form,
       ...(kind === "conv" && { kernel_size: kernel[axis], padding: padding[axis] }),
-      bias: found.bias === 1,
+      bias: found.bias === 1, ceil_mode: found.ceil_mode === 1,
     };
     for (const [name, control] of Object.entries(controls)) {
       const has = name === "form" ? kind === "conv" : Object.hasOwn(found, name);

@@ -163,13 +163,15 @@ export function kernelChange(state, { form, kernel, padding }) {
 }
 
 // The buttons of a convolution.
-export const SHAPERS = {
+const SHAPERS = {
   same({ kernel_size: kernel, dilation }) {
     return { padding: kernel.map((size) => Math.floor((dilation * (size - 1)) / 2)) };
   },
   point: () => ({ kernel_size: [1, 1], padding: [0, 0], dilation: 1, groups: 1 }),
   depthwise: (_, channels) => ({ out_channels: channels, groups: channels }),
 };
+
+const MOST_PADDING = KINDS.conv.find(({ name }) => name === "padding").most;
 
 // What comes into the chosen layer: its shape, or null.
 function coming(state) {
@@ -181,7 +183,9 @@ export function shape(state, name) {
   if (chosen(state)?.[0] !== "conv") return null;
   const given = coming(state);
   if (name === "depthwise" && (given?.length !== 3 || given[0] > 1024)) return null;
-  return change(state, SHAPERS[name](settingsOf(chosen(state)), given?.[0]));
+  const made = SHAPERS[name](settingsOf(chosen(state)), given?.[0]);
+  if (made.padding?.some((size) => size > MOST_PADDING)) return null; // a wide, dilated kernel
+  return change(state, made);
 }
 
 // A depthwise convolution and a 1x1 one in the place of the chosen convolution.

@@ -14,6 +14,7 @@ const OUT = setting("out_channels", 1, 1024, 16);
 const BIAS = setting("bias", 0, 1, 1);
 const POOL = [
   setting("kernel_size", 1, 11, 2), setting("stride", 1, 8, null), setting("padding", 0, 10, 0),
+  setting("ceil_mode", 0, 1, 0),
 ];
 
 export const KINDS = {

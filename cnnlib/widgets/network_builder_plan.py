@@ -11,10 +11,10 @@ branch's first layer, ``[]`` the input.
 ``network_builder_plan.js`` is the twin.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from cnnlib.widgets.settling import Settled, Settling, is_whole, same
+from cnnlib.widgets.settling import Settled, Settling, State, is_whole, same
 
 MOST_LAYERS = 40  # those in branches counted in
 MOST_DEPTH = 2  # blocks within blocks
@@ -42,6 +42,7 @@ _POOL = (
     Setting("kernel_size", 1, 11, 2),
     Setting("stride", 1, 8, None),
     Setting("padding", 0, 10, 0),
+    Setting("ceil_mode", 0, 1, 0),
 )
 
 #: The kinds of layers, and what is set in each. Names are torch's.
@@ -161,9 +162,7 @@ def nearest_path(plan: Sequence, wanted: Any) -> list[int]:
     return path
 
 
-def settled(
-    changes: Mapping[str, Any], present: Mapping[str, Any], fixed: Mapping[str, Any]
-) -> Settled:
+def settled(changes: State, present: State, fixed: State) -> Settled:
     """The builder's ``settled``."""
     s = Settling(changes, present)
     plan = s.wanted("plan")

@@ -79,7 +79,7 @@ PRESETS: dict[str, Preset] = {
         [3, 32, 32],
         [
             *[["conv", 48, 5, 1, 2], ["relu"], ["conv", 40, 1], ["relu"], ["conv", 24, 1]],
-            *[["relu"], ["max", 3, 2, 1], ["dropout"]],
+            *[["relu"], ["max", 3, 2, 0, 1], ["dropout"]],
             *[["conv", 48, 5, 1, 2], ["relu"], ["conv", 48, 1], ["relu"], ["conv", 10, 1]],
             *[["relu"], ["global"], ["flatten"]],
         ],
@@ -123,10 +123,10 @@ PRESETS: dict[str, Preset] = {
     "squeezenet": Preset(
         [3, 64, 64],
         [
-            *[["conv", 32, 3, 2, 1], ["relu"], ["max", 3, 2, 1]],
+            *[["conv", 32, 3, 2, 1], ["relu"], ["max", 3, 2, 0, 1]],
             *_fire(8, 32),
             *_fire(8, 32),
-            ["max", 3, 2, 1],
+            ["max", 3, 2, 0, 1],
             *_fire(16, 64),
             *[["dropout"], ["conv", 10, 1], ["relu"], ["global"], ["flatten"]],
         ],

@@ -191,19 +191,20 @@ function slide(work, kind, found, { shape: [channels, ...sizes] }, own) {
   });
 }
 
-export function windowsOf(kind, { kernel_size: kernel, stride, padding, dilation }) {
+export function windowsOf(kind, { kernel_size: kernel, stride, padding, dilation, ceil_mode: up }) {
   if (kind === "conv") {
     return [0, 1].map((axis) => makeWindow(
       { kernel_size: kernel[axis], stride, padding: padding[axis], dilation }));
   }
-  const window = makeWindow(
-    { kernel_size: kernel, stride, padding, transposed: kind === "transposed" });
+  const window = makeWindow({
+    kernel_size: kernel, stride, padding, transposed: kind === "transposed", ceil_mode: up === 1,
+  });
   return [window, window];
 }
 
 // How many places a window has, null where none.
 function placesOf(size, window) {
-  const free = size + 2 * window.padding[0] - span(window);
+  const free = size + 2 * window.padding[0] - span(window) + (window.ceil_mode ? window.stride - 1 : 0);
   const left = (size - 1) * window.stride - 2 * window.padding[0] + span(window);
   return (window.transposed ? left < 1 : free < 0) ? null : outputSize(size, window);
 }
@@ -285,10 +286,11 @@ const once = (axes) => (same(axes[0], axes[1]) ? axes.slice(0, 1) : axes);
 // A window without the settings that have their defaults.
 function shortened(window) {
   if (window === "all") return window;
-  const { kernel_size, stride, padding: [before], dilation, transposed } = window;
+  const { kernel_size, stride, padding: [before], dilation, transposed, ceil_mode } = window;
   return {
     kernel_size, ...(stride > 1 && { stride }), ...(before > 0 && { padding: before }),
     ...(dilation > 1 && { dilation }), ...(transposed && { transposed }),
+    ...(ceil_mode && { ceil_mode }),
   };
 }
 

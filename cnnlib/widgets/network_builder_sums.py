@@ -303,8 +303,9 @@ def windows_of(kind: str, found: dict[str, Any]) -> tuple[Window, Window]:
             for kernel, padding in zip(found["kernel_size"], found["padding"], strict=True)
         )
         return rows, columns
-    kernel, padding = found["kernel_size"], found["padding"]
-    window = Window(kernel, stride, padding, transposed=kind == "transposed")
+    kernel, padding, ceil_mode = found["kernel_size"], found["padding"], found.get("ceil_mode")
+    rounding = {"transposed": kind == "transposed", "ceil_mode": bool(ceil_mode)}
+    window = Window(kernel, stride, padding, **rounding)
     return window, window
 
 

@@ -24,6 +24,7 @@ export function describe(say, layer) {
 
 function told(say, kind, name, value) {
   if (name === "bias") return value ? null : say("say.no_bias");
+  if (name === "ceil_mode") return value ? say("say.ceil_mode") : null;
   if (name === "kernel_size") return say("say.kernel_size", { size: times(pair(value)) });
   if (name === "padding") return pair(value).some(Boolean) ? say("say.padding", { size: once(value) }) : null;
   if (["stride", "dilation"].includes(name) && value === 1) return null;

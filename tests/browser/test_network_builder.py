@@ -116,7 +116,7 @@ def test_layers_are_described_as_python_does(modules):
 def test_every_edit_gives_a_legal_state_and_leaves_the_one_before_alone(modules):
     dice = random.Random(7)
     states = []
-    for shape, plan in [*random_plans(150, 14), *random_plans(400, 15, works=False)]:
+    for shape, plan in [*random_plans(600, 14), *random_plans(300, 15, works=False)]:
         path = [dice.randint(0, 4) for _ in range(dice.randint(0, 6))]
         states.append({"plan": plan, "input": shape, "selected": nearest_path(plan, path)})
     made, faults = modules.evaluate(
@@ -249,6 +249,18 @@ def test_the_buttons_of_a_convolution_set_it(show):
     page.get_by_label("Output channels").press("Enter")
     expect(page.get_by_text("A whole number from 1 to 1024")).to_be_visible()
     assert chosen(page, "plan")["plan"][1][1] == 12
+
+
+def test_a_pool_rounds_up_where_its_box_is_ticked(show):
+    page = show(make(plan=[["max", 3, 2]], selected=[0]))  # 12 x 10 pixels
+    box = page.get_by_label("Round sizes up")
+    expect(card(page, "Max pooling")).to_contain_text("1×5×4")
+    box.check()
+    assert chosen(page, "plan")["plan"] == [["max", 3, 2, 0, 1]]
+    expect(card(page, "Max pooling")).to_contain_text("1×6×5")
+    expect(page.locator(".nb-text code")).to_contain_text("stride=2, ceil_mode=True)")
+    page.get_by_role("button", name="Undo").click()
+    expect(box).not_to_be_checked()
 
 
 def test_what_the_middle_unit_sees_is_drawn_where_it_lies(show):
