@@ -8,7 +8,7 @@ import {
 } from "./aliasing_sums.js";
 import { plotAxes } from "./kit/bars.js";
 import { button } from "./kit/controls.js";
-import { element, setAttribute, svgElement, upTo, write } from "./kit/dom.js";
+import { element, setAttribute, svgElement, swatches, upTo, write } from "./kit/dom.js";
 import { pointing } from "./kit/focus.js";
 import { teach } from "./kit/teach.js";
 import { decimal } from "./kit/words.js";
@@ -117,10 +117,8 @@ function pairInWords(say, { kept }) {
 }
 
 function legend(say) {
-  return element("p", { class: "al-legend" }, ...["everywhere", "met", "seen"].map((name) =>
-    element("span", { class: "al-key" },
-      element("span", { class: `al-swatch al-key-${name}`, "aria-hidden": "true" }),
-      say(`legend.${name}`))));
+  return swatches(["everywhere", "met", "seen"].map((name) =>
+    [`al-swatch al-key-${name}`, say(`legend.${name}`)]));
 }
 
 // A row of the table is {key, values(state, told), or null where it is not shown}.

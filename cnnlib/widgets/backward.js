@@ -1,7 +1,7 @@
 // Backward: the gradient of a small convolution or pooling, one sum at a time.
 
 import { slider } from "./kit/controls.js";
-import { element, same, setAttribute, upTo, write } from "./kit/dom.js";
+import { element, same, setAttribute, swatches, upTo, write } from "./kit/dom.js";
 import { teach } from "./kit/teach.js";
 import { transport } from "./kit/transport.js";
 import { span } from "./kit/words.js";
@@ -335,8 +335,6 @@ function titleOf(say, name, state) {
 }
 
 function legend(say) {
-  return element("p", { class: "bk-legend" }, ...["lit", "self", "padding", "stuffed"].map((name) =>
-    element("span", { class: "bk-key" },
-      element("span", { class: `bk-swatch bk-cell bk-${name}`, "aria-hidden": "true" }),
-      say(`legend.${name}`))));
+  return swatches(["lit", "self", "padding", "stuffed"].map((name) =>
+    [`bk-swatch bk-cell bk-${name}`, say(`legend.${name}`)]));
 }

@@ -2,7 +2,7 @@
 
 import { bars as barList } from "./kit/bars.js";
 import { button, slider } from "./kit/controls.js";
-import { element, upTo, write } from "./kit/dom.js";
+import { element, swatches, upTo, write } from "./kit/dom.js";
 import { teach } from "./kit/teach.js";
 import { fixedPoint, listed } from "./kit/words.js";
 import { columnsOf, strandsPicture } from "./groups_scene.js";
@@ -132,10 +132,8 @@ function channelSlider(say, controls, { name, choose, now }) {
 }
 
 function legend(say) {
-  return element("p", { class: "gr-legend" }, ...["thread", "moved", "lit"].map((name) =>
-    element("span", { class: "gr-key" },
-      element("span", { class: `gr-swatch gr-key-${name}`, "aria-hidden": "true" }),
-      say(`legend.${name}`))));
+  return swatches(["thread", "moved", "lit"].map((name) =>
+    [`gr-swatch gr-key-${name}`, say(`legend.${name}`)]));
 }
 
 // ---- In words: the twins of Groups._told, _reach and _cost.

@@ -2,7 +2,7 @@
 
 import { plotAxes } from "./kit/bars.js";
 import { cells } from "./kit/cells.js";
-import { element, setAttribute, svgElement, upTo, write } from "./kit/dom.js";
+import { element, setAttribute, svgElement, swatches, upTo, write } from "./kit/dom.js";
 import { gridStep, pointing } from "./kit/focus.js";
 import { teach } from "./kit/teach.js";
 import { transport } from "./kit/transport.js";
@@ -215,8 +215,7 @@ function oneBoard(say, key) {
 // ---- What is kept, batch by batch.
 
 export function legend(say, names) {
-  return element("p", { class: "no-legend" }, ...names.map((name) => element("span", { class: "no-key" },
-    element("span", { class: `no-swatch no-key-${name}`, "aria-hidden": "true" }), say(`legend.${name}`))));
+  return swatches(names.map((name) => [`no-swatch no-key-${name}`, say(`legend.${name}`)]));
 }
 
 function keptPlot(say, kind) {

@@ -1,7 +1,7 @@
 // Normalisation: the numbers of each channel on a line, before above after.
 
 import { numberLine } from "./kit/bars.js";
-import { element, setAttribute, svgElement, upTo } from "./kit/dom.js";
+import { element, setAttribute, svgElement, swatches, upTo } from "./kit/dom.js";
 import { CHANNELS, moments } from "./normalisation_sums.js";
 
 const [LEFT, LANE, GAP] = [64, 18, 14]; // CSS pixels: names, a line of numbers, between channels
@@ -10,11 +10,11 @@ const KINDS = ["before", "after"];
 // {node, show(state, told, width)}.
 export function stripsPanel(say) {
   const svg = svgElement("svg", { class: "no-strips", role: "img", "aria-label": say("strips.label") });
-  const keys = ["before", "after", "bar", "set"].map((name) => element("span", { class: "no-key" },
-    element("span", { class: `no-swatch no-key-${name}`, "aria-hidden": "true" }), say(`legend.${name}`)));
+  const keys = ["before", "after", "bar", "set"].map((name) =>
+    [`no-swatch no-key-${name}`, say(`legend.${name}`)]);
   return {
     node: element("figure", {}, element("figcaption", {}, say("strips")), svg,
-      element("p", { class: "no-legend" }, ...keys)),
+      swatches(keys)),
     show(state, told, width) {
       const tall = 2 * LANE + GAP;
       const height = CHANNELS * tall + 20;

@@ -2,7 +2,7 @@
 
 import { cells, short } from "./kit/cells.js";
 import { slider } from "./kit/controls.js";
-import { element, same, setAttribute, uniqueId, upTo, write } from "./kit/dom.js";
+import { element, same, setAttribute, swatches, uniqueId, upTo, write } from "./kit/dom.js";
 import { gridStep, pointing } from "./kit/focus.js";
 import { teach } from "./kit/teach.js";
 import { span } from "./kit/words.js";
@@ -413,8 +413,6 @@ function methodsPanel(say, { methods }, choose) {
 }
 
 function legend(say) {
-  return element("p", { class: "sw-legend" }, ...["ring", "frame", "shut", "cross"].map((name) =>
-    element("span", { class: "sw-key" },
-      element("span", { class: `sw-swatch sw-key-${name}`, "aria-hidden": "true" }),
-      say(`legend.${name}`))));
+  return swatches(["ring", "frame", "shut", "cross"].map((name) =>
+    [`sw-swatch sw-key-${name}`, say(`legend.${name}`)]));
 }

@@ -64,6 +64,12 @@ export function prose(text) {
   return text.split("`").map((part, i) => (i % 2 ? element("code", {}, part) : part));
 }
 
+// What a picture's marks mean: a line of swatches, each [its class, its words].
+export function swatches(marks) {
+  return element("p", { class: "cnn-swatches" }, ...marks.map(([look, words]) =>
+    element("span", {}, element("span", { class: look, "aria-hidden": "true" }), words)));
+}
+
 // Whether two values are equal as JSON.
 /** @param {any} one  @param {any} other */
 export function same(one, other) {
