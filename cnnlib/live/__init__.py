@@ -1,0 +1,2 @@
+"""Networks that run in a page, forwards and backwards: plans, weights and the engine."""
+
