@@ -13,6 +13,7 @@ A plan is a dictionary:
   the operation, with torch's names. :data:`cnnlib.live.calls.STEPS` says how a call becomes one.
 - ``layers``: ``name``, ``kind``, ``value`` and ``shape`` of each layer, in the order of the run. The
   names are those of :func:`cnnlib.trace.trace`; modules with children are there, too.
+- ``parameters``: the names of the tensors that training changes.
 - ``constants``: name -> ``{shape, data}``, float32 in base64, for what was worked out.
 
 A setting that is a tensor is a dictionary: ``tensor``, its name among the network's parameters and
@@ -97,6 +98,7 @@ class _Planner:
             "output": output,
             "layers": self._layers(),
             "constants": self.constants,
+            "parameters": [name for name, _ in self.network.named_parameters()],
         }
 
     # ---- What the graph begins with.

@@ -1,0 +1,63 @@
+// The one memory in which the kernel works, and the kernel. Addresses are in bytes.
+
+import { FUSED, PLAIN } from "./kernel.js";
+
+const PAGE = 65536;
+
+export class LiveError extends Error {
+  // `code`: "simd", "memory", "network", "damaged", "plan" or "input".
+  constructor(code, message) {
+    super(message);
+    this.code = code;
+  }
+}
+
+const bytesOf = (base64) => Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
+
+// The kernel's code: with fused sums where the browser knows them.
+export function kernelCode() {
+  const found = [FUSED, PLAIN].map(bytesOf).find((code) => WebAssembly.validate(code));
+  if (!found) throw new LiveError("simd", "this browser has no WebAssembly with SIMD");
+  return found;
+}
+
+export class Arena {
+  constructor(code = kernelCode()) {
+    this.memory = new WebAssembly.Memory({ initial: 1 });
+    this.end = 16;
+    const module = new WebAssembly.Module(code);
+    this.kernel = new WebAssembly.Instance(module, { engine: { memory: this.memory } }).exports;
+  }
+
+  // The address of room for so many numbers, all 0. 32 bytes stay free behind each: the kernel may read them.
+  take(count) {
+    const address = this.end;
+    this.end += Math.ceil(count / 4) * 16 + 32;
+    const missing = Math.ceil((this.end - this.memory.buffer.byteLength) / PAGE);
+    if (missing > 0) {
+      try {
+        this.memory.grow(missing);
+      } catch {
+        throw new LiveError("memory", `no memory for ${Math.round(this.end / 2 ** 20)} MB`);
+      }
+    }
+    return address;
+  }
+
+  // Numbers at an address. A view holds until the next take().
+  floats(address, count) { return new Float32Array(this.memory.buffer, address, count); }
+
+  ints(address, count) { return new Int32Array(this.memory.buffer, address, count); }
+
+  put(numbers) {
+    const address = this.take(numbers.length);
+    this.floats(address, numbers.length).set(numbers);
+    return address;
+  }
+
+  putInts(numbers) {
+    const address = this.take(numbers.length);
+    this.ints(address, numbers.length).set(numbers);
+    return address;
+  }
+}

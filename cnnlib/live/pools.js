@@ -1,0 +1,129 @@
+// Pools: a window of a map becomes one number.
+
+function sizesOf(net, { inputs, output }) {
+  const [, channels, height, width] = net.shapes[inputs[0]];
+  const [, , rows, columns] = net.shapes[output];
+  return { channels, height, width, rows, columns };
+}
+
+const open = (net, step) => ({ ...step, ...sizesOf(net, step) });
+
+// Where along an axis a max pool's window begins and ends, as far as it lies on the map.
+function spans(count, size, kernel, stride, padding, dilation) {
+  return Array.from({ length: count }, (_, i) => {
+    let start = i * stride - padding;
+    const end = Math.min(start + (kernel - 1) * dilation + 1, size);
+    while (start < 0) start += dilation;
+    return [start, end];
+  });
+}
+
+function adaptiveSpans(count, size) {
+  return Array.from({ length: count }, (_, i) => [Math.floor((i * size) / count), Math.ceil(((i + 1) * size) / count)]);
+}
+
+// Calls use(output place, input place of the maximum). Of equal values the first wins, in reading order.
+function eachWinner(x, { channels, height, width, rows, columns, down, across, steps: [step, side] }, use) {
+  for (let c = 0; c < channels; c += 1) {
+    for (let i = 0; i < rows; i += 1) {
+      const [top, bottom] = down[i];
+      for (let j = 0; j < columns; j += 1) {
+        const [left, right] = across[j];
+        let best = -Infinity;
+        let place = (c * height + top) * width + left;
+        for (let y = top; y < bottom; y += step) {
+          const row = (c * height + y) * width;
+          for (let x0 = left; x0 < right; x0 += side) {
+            if (x[row + x0] > best) {
+              best = x[row + x0];
+              place = row + x0;
+            }
+          }
+        }
+        use((c * rows + i) * columns + j, place);
+      }
+    }
+  }
+}
+
+const maximum = {
+  forward(net, { inputs, output }, s) {
+    const [x, y] = [net.values(inputs[0]), net.values(output)];
+    eachWinner(x, s, (o, i) => { y[o] = x[i]; });
+  },
+
+  backward(net, { inputs, output }, s) {
+    const [to, from] = [net.signals(inputs[0]), net.signals(output)];
+    eachWinner(net.values(inputs[0]), s, (o, i) => { to[i] += from[o]; });
+  },
+};
+
+export const max_pool2d = {
+  ...maximum,
+  open(net, step) {
+    const s = open(net, step);
+    const [down, across] = [[s.rows, s.height], [s.columns, s.width]].map(([count, size], axis) =>
+      spans(count, size, step.kernel_size[axis], step.stride[axis], step.padding[axis], step.dilation[axis]));
+    return { ...s, down, across, steps: step.dilation };
+  },
+};
+
+export const adaptive_max_pool2d = { ...maximum, open: openAdaptive };
+
+function openAdaptive(net, step) {
+  const s = open(net, step);
+  return {
+    ...s, down: adaptiveSpans(s.rows, s.height), across: adaptiveSpans(s.columns, s.width), steps: [1, 1],
+    divisor: (i, j, count) => count,
+  };
+}
+
+// Calls use(output place, input place, divisor) for every number that a mean counts.
+function eachMean({ channels, height, width, rows, columns, down, across, divisor }, use) {
+  for (let c = 0; c < channels; c += 1) {
+    for (let i = 0; i < rows; i += 1) {
+      const [top, bottom] = down[i];
+      for (let j = 0; j < columns; j += 1) {
+        const [left, right] = across[j];
+        const by = divisor(i, j, (bottom - top) * (right - left));
+        for (let y = top; y < bottom; y += 1) {
+          for (let x = left; x < right; x += 1) use((c * rows + i) * columns + j, (c * height + y) * width + x, by);
+        }
+      }
+    }
+  }
+}
+
+const mean = {
+  forward(net, { inputs, output }, s) {
+    const [x, y] = [net.values(inputs[0]), net.values(output)];
+    const sums = new Float64Array(y.length);
+    eachMean(s, (o, i, by) => { sums[o] += x[i] / by; });
+    y.set(sums);
+  },
+
+  backward(net, { inputs, output }, s) {
+    const [to, from] = [net.signals(inputs[0]), net.signals(output)];
+    eachMean(s, (o, i, by) => { to[i] += from[o] / by; });
+  },
+};
+
+export const adaptive_avg_pool2d = { ...mean, open: openAdaptive };
+
+export const avg_pool2d = {
+  ...mean,
+  open(net, step) {
+    const s = open(net, step);
+    const axes = [[s.rows, s.height], [s.columns, s.width]];
+    const [down, across] = axes.map(([count, size], axis) =>
+      spans(count, size, step.kernel_size[axis], step.stride[axis], step.padding[axis], 1));
+    // With the padding counted, a window is as large as it reaches into the padding; a ceiling's rest is not.
+    const [tall, broad] = axes.map(([count, size], axis) => Array.from({ length: count }, (_, i) => {
+      const start = i * step.stride[axis] - step.padding[axis];
+      return Math.min(start + step.kernel_size[axis], size + step.padding[axis]) - start;
+    }));
+    const divisor = (i, j, count) =>
+      step.divisor ?? (step.count_include_pad ? tall[i] * broad[j] : count);
+    return { ...s, down, across, divisor };
+  },
+};

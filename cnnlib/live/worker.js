@@ -1,0 +1,145 @@
+// The engine's side in a worker. It gets {id, kind, ...} and answers {id, answer}, {id, error} or, on the
+// way, {id, progress}. A newer request ends an older one that has not ended: its error's code is "aborted".
+
+import { LiveError } from "./arena.js";
+import { Network } from "./network.js";
+import { prepare } from "./prepare.js";
+import { readSafetensors } from "./safetensors.js";
+import { sha256 } from "./sha256.js";
+import { Trainer } from "./training.js";
+
+const BREATH = 8; // milliseconds at work before messages are heard
+
+let network = null;
+let trainer = null;
+let newest = 0;
+let work = Promise.resolve();
+let breathed = 0;
+
+const pause = (() => { // lets the worker hear its messages
+  const { port1, port2 } = new MessageChannel();
+  return () => new Promise((done) => {
+    port1.onmessage = done;
+    port2.postMessage(null);
+  });
+})();
+
+function breathing(id) {
+  return async () => {
+    if (performance.now() - breathed < BREATH) return;
+    await pause();
+    breathed = performance.now();
+    if (id !== newest) throw new LiveError("aborted", "a newer request has come");
+  };
+}
+
+const KINDS = {
+  async open({ id, address, sha256: expected, bytes, file }) {
+    const buffer = file ?? await fetched(address, bytes, (loaded) => tell({ id, progress: { loaded, total: bytes } }));
+    if (expected && sha256(new Uint8Array(buffer)) !== expected) {
+      throw new LiveError("damaged", `${address} has another SHA-256 than networks.json says`);
+    }
+    const { metadata, tensors } = readSafetensors(buffer);
+    if (!metadata.plan) throw new LiveError("damaged", `${address} holds no plan`);
+    const plan = JSON.parse(metadata.plan);
+    if (plan.format !== 1) throw new LiveError("plan", `${address}: its plan has format ${plan.format}, expected 1`);
+    network = new Network(plan, tensors);
+    const { layers } = network;
+    const { preprocessing, categories } = plan;
+    return { inputShape: plan.input.slice(1), layers, preprocessing, categories };
+  },
+
+  async run({ id, image, layers = [] }) {
+    layers.forEach((name) => network.numberOf(name)); // an unknown one is refused before the work
+    const start = performance.now();
+    await network.run(image, breathing(id));
+    const milliseconds = performance.now() - start;
+    return { scores: network.scores, maps: mapsOf(layers), milliseconds };
+  },
+
+  async gradient({ id, image, layers = [], rule = "gradient", ...what }) {
+    layers.forEach((name) => network.numberOf(name));
+    await network.run(image, breathing(id));
+    const start = network.startOf({ ...what, rule });
+    await network.sendBack(start, rule, { breathe: breathing(id) });
+    const maps = Object.fromEntries(layers.map((name) => [name, network.signals(network.numberOf(name)).slice()]));
+    const value = network.values(start.number)[start.place];
+    return { image: network.signals(0).slice(), maps, scores: network.scores, value };
+  },
+
+  async prepare({ picture }) {
+    return prepare(picture, network.plan.preprocessing);
+  },
+
+  async train({ how }) {
+    trainer = new Trainer(network, how);
+  },
+
+  async step({ id, images, labels }) {
+    return trainer.step(images, labels, breathing(id));
+  },
+
+  async rates({ how }) { // changes them on the way
+    Object.assign(trainer.how, how);
+  },
+
+  async weights() {
+    return Object.fromEntries(network.plan.parameters.map((name) => [name, network.tensors.get(name).slice()]));
+  },
+
+  async setWeights({ weights }) {
+    for (const [name, numbers] of Object.entries(weights)) {
+      const known = network.tensors.get(name);
+      if (known?.length !== numbers.length) {
+        throw new LiveError("input", `weights: ${name} has ${numbers.length} numbers, expected ${known?.length ?? "no such tensor"}`);
+      }
+    }
+    for (const [name, numbers] of Object.entries(weights)) network.tensors.set(name, Float32Array.from(numbers));
+    network.reload();
+  },
+};
+
+const mapsOf = (layers) => Object.fromEntries(layers.map((name) => [name, network.map(name)]));
+
+async function fetched(address, total, onProgress) {
+  let response;
+  try {
+    response = await fetch(address);
+  } catch {
+    throw new LiveError("network", `${address} could not be loaded`);
+  }
+  if (!response.ok) throw new LiveError("network", `${address} could not be loaded: status ${response.status}`);
+  const parts = [];
+  let loaded = 0;
+  const reader = response.body.getReader();
+  for (;;) {
+    const { done, value } = await reader.read().catch(() => {
+      throw new LiveError("network", `${address} stopped after ${loaded} of ${total ?? "?"} bytes`);
+    });
+    if (done) break;
+    parts.push(value);
+    loaded += value.length;
+    onProgress(loaded);
+  }
+  if (total && loaded !== total) throw new LiveError("damaged", `${address} has ${loaded} bytes, expected ${total}`);
+  return new Blob(parts).arrayBuffer();
+}
+
+function tell(message, transfer = []) { globalThis.postMessage(message, transfer); }
+
+async function answer(data) {
+  try {
+    breathed = performance.now();
+    if (data.id !== newest && data.kind !== "open") throw new LiveError("aborted", "a newer request has come");
+    const found = await KINDS[data.kind](data);
+    tell({ id: data.id, answer: found });
+  } catch (error) {
+    const code = error instanceof LiveError ? error.code : error instanceof RangeError ? "memory" : "broken";
+    tell({ id: data.id, error: { code, message: error.message } });
+  }
+}
+
+globalThis.addEventListener("message", ({ data }) => {
+  newest = data.id;
+  work = work.then(() => answer(data));
+});
