@@ -116,4 +116,13 @@
       (v128.store (local.get $to) (f32x4.max (v128.load (local.get $from)) (v128.const f32x4 0 0 0 0)))
       (local.set $from (i32.add (local.get $from) (i32.const 16)))
       (local.set $to (i32.add (local.get $to) (i32.const 16)))
+      (br_if $next (local.tee $fours (i32.sub (local.get $fours) (i32.const 1))))))
+
+  ;; The larger of two numbers, `fours` times four of them.
+  (func (export "larger") (param $a i32) (param $b i32) (param $to i32) (param $fours i32)
+    (loop $next
+      (v128.store (local.get $to) (f32x4.max (v128.load (local.get $a)) (v128.load (local.get $b))))
+      (local.set $a (i32.add (local.get $a) (i32.const 16)))
+      (local.set $b (i32.add (local.get $b) (i32.const 16)))
+      (local.set $to (i32.add (local.get $to) (i32.const 16)))
       (br_if $next (local.tee $fours (i32.sub (local.get $fours) (i32.const 1)))))))

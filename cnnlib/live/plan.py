@@ -242,14 +242,14 @@ class _Planner:
         for node in self.graph.nodes:
             if node not in self.numbers or node.op != "call_function":
                 continue
-            if _name_of(node.target) in PARTS:
-                continue
             stack = list((node.meta.get("nn_module_stack") or {}).items())
             for key, (path, _) in stack:
                 if path:
                     runs.setdefault((key, path), []).append(node)
             path = stack[-1][1][0] if stack else ""
             module = self.modules.get(path, self.network)
+            if _name_of(node.target) in PARTS:
+                continue
             if (path == "" or any(module.children())) and same_value(node) is None:
                 op = _name_of(node.target).split(".")[0]
                 if op == "getitem":

@@ -8,27 +8,34 @@ function sizesOf(net, { inputs, output }) {
 
 const open = (net, step) => ({ ...step, ...sizesOf(net, step) });
 
-// Where along an axis a max pool's window begins and ends, as far as it lies on the map.
+// Where along an axis the windows begin and end, as far as they lie on the map: {starts, ends}.
 function spans(count, size, kernel, stride, padding, dilation) {
-  return Array.from({ length: count }, (_, i) => {
+  const [starts, ends] = [new Int32Array(count), new Int32Array(count)];
+  for (let i = 0; i < count; i += 1) {
     let start = i * stride - padding;
-    const end = Math.min(start + (kernel - 1) * dilation + 1, size);
+    ends[i] = Math.min(start + (kernel - 1) * dilation + 1, size);
     while (start < 0) start += dilation;
-    return [start, end];
-  });
+    starts[i] = start;
+  }
+  return { starts, ends };
 }
 
 function adaptiveSpans(count, size) {
-  return Array.from({ length: count }, (_, i) => [Math.floor((i * size) / count), Math.ceil(((i + 1) * size) / count)]);
+  return {
+    starts: Int32Array.from({ length: count }, (_, i) => Math.floor((i * size) / count)),
+    ends: Int32Array.from({ length: count }, (_, i) => Math.ceil(((i + 1) * size) / count)),
+  };
 }
 
 // Calls use(output place, input place of the maximum). Of equal values the first wins, in reading order.
 function eachWinner(x, { channels, height, width, rows, columns, down, across, steps: [step, side] }, use) {
   for (let c = 0; c < channels; c += 1) {
     for (let i = 0; i < rows; i += 1) {
-      const [top, bottom] = down[i];
+      const top = down.starts[i];
+        const bottom = down.ends[i];
       for (let j = 0; j < columns; j += 1) {
-        const [left, right] = across[j];
+        const left = across.starts[j];
+          const right = across.ends[j];
         let best = -Infinity;
         let place = (c * height + top) * width + left;
         for (let y = top; y < bottom; y += step) {
@@ -58,13 +65,47 @@ const maximum = {
   },
 };
 
+// Rows are compared by the kernel: first the rows of a window, then that row with itself, moved on by one
+// place after the other. What lies outside of the map is -Infinity.
 export const max_pool2d = {
   ...maximum,
   open(net, step) {
     const s = open(net, step);
     const [down, across] = [[s.rows, s.height], [s.columns, s.width]].map(([count, size], axis) =>
       spans(count, size, step.kernel_size[axis], step.stride[axis], step.padding[axis], step.dilation[axis]));
-    return { ...s, down, across, steps: step.dilation };
+    const margin = step.padding[1];
+    const length = margin + s.width + step.kernel_size[1] * step.dilation[1] + s.columns * step.stride[1];
+    const [tops, best] = [net.arena.take(length), net.arena.take(length)];
+    return { ...s, down, across, steps: step.dilation, margin, length, tops, best };
+  },
+
+  forward(net, { inputs, output }, s) {
+    const { kernel } = net.arena;
+    const { channels, height, width, rows, columns, down, steps: [step, side], stride: [, apart], margin } = s;
+    const y = net.values(output);
+    const tops = net.arena.floats(s.tops, s.length);
+    const best = net.arena.floats(s.best, s.length);
+    const map = net.address[inputs[0]];
+    const fours = Math.ceil(width / 4);
+    const inner = s.tops + 4 * margin;
+    const reach = (columns - 1) * apart + 1; // as far as windows begin
+    for (let c = 0; c < channels; c += 1) {
+      for (let i = 0; i < rows; i += 1) {
+        const first = map + 4 * (c * height + down.starts[i]) * width;
+        kernel.larger(first, first, inner, fours);
+        for (let q = down.starts[i] + step; q < down.ends[i]; q += step) {
+          kernel.larger(inner, map + 4 * (c * height + q) * width, inner, fours);
+        }
+        tops.fill(-Infinity, 0, margin);
+        tops.fill(-Infinity, margin + width);
+        kernel.larger(s.tops, s.tops, s.best, Math.ceil(reach / 4));
+        for (let k = 1; k < s.kernel_size[1]; k += 1) {
+          kernel.larger(s.best, s.tops + 4 * k * side, s.best, Math.ceil(reach / 4));
+        }
+        const to = (c * rows + i) * columns;
+        for (let j = 0; j < columns; j += 1) y[to + j] = best[j * apart];
+      }
+    }
   },
 };
 
@@ -82,9 +123,11 @@ function openAdaptive(net, step) {
 function eachMean({ channels, height, width, rows, columns, down, across, divisor }, use) {
   for (let c = 0; c < channels; c += 1) {
     for (let i = 0; i < rows; i += 1) {
-      const [top, bottom] = down[i];
+      const top = down.starts[i];
+        const bottom = down.ends[i];
       for (let j = 0; j < columns; j += 1) {
-        const [left, right] = across[j];
+        const left = across.starts[j];
+          const right = across.ends[j];
         const by = divisor(i, j, (bottom - top) * (right - left));
         for (let y = top; y < bottom; y += 1) {
           for (let x = left; x < right; x += 1) use((c * rows + i) * columns + j, (c * height + y) * width + x, by);
