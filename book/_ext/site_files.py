@@ -6,6 +6,8 @@ from pathlib import Path
 
 from sphinx.application import Sphinx
 
+from cnnlib.live.site import write_site
+
 LIBRARY = Path(find_spec("cnnlib").origin).parent
 FRONT_PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{title}</title><link rel="icon" href="data:,">
@@ -26,6 +28,11 @@ def copy_widgets(app: Sphinx, exception: Exception | None) -> None:
             shutil.copy(path, copy)
 
 
+def write_networks(app: Sphinx, exception: Exception | None) -> None:
+    """Put the engine and the networks that run in a page where its address is expected."""
+    write_site(Path(app.outdir) / "_static" / "live")
+
+
 def write_front_page(app: Sphinx, exception: Exception | None) -> None:
     """Lead from the site's address to the first chapter."""
     page = FRONT_PAGE.format(title=app.config.html_title, address=f"{app.config.root_doc}.html")
@@ -42,6 +49,6 @@ def drop_pages_without_a_source(app: Sphinx, exception: Exception | None) -> Non
 
 
 def setup(app: Sphinx) -> dict:
-    for step in (copy_widgets, write_front_page, drop_pages_without_a_source):
+    for step in (copy_widgets, write_networks, write_front_page, drop_pages_without_a_source):
         app.connect("build-finished", step, priority=100)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

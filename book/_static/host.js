@@ -52,6 +52,9 @@
 
     // What is there for this page alone: a script of the site that a widget needs only when asked.
     load(path) { return load(path); }
+
+    // The address of a file of the site; null on a page from disk, which may load nothing but scripts.
+    get site() { return isFromDisk ? null : (path) => new URL(path, here).href; }
   }
 
   // Runs a classic script of the site, once.

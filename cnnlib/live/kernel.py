@@ -11,7 +11,7 @@ import base64
 import re
 from pathlib import Path
 
-SOURCE = Path(__file__).with_name("kernel.wat")
+SOURCE = Path(__file__).parents[1] / "widgets" / "live" / "kernel.wat"
 SCRIPT = SOURCE.with_suffix(".js")
 _MULTIPLY_ADD = re.compile(r"\(f32x4\.add (\(local\.get \$\w+\)) \(f32x4\.mul ")
 

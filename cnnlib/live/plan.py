@@ -33,6 +33,7 @@ from cnnlib.geometry import whole_number
 from cnnlib.live.calls import PARTS, STEPS, Refused, same_value
 from cnnlib.live.norms import find_response_norms
 from cnnlib.trace import evaluating, plain_module, trace
+from cnnlib.weights import WEIGHTS, load_weights
 
 FORMAT = 1
 LARGEST_CONSTANT = 2**16  # numbers
@@ -57,6 +58,17 @@ def plan(module: nn.Module, input_shape: tuple[int, ...]) -> dict[str, Any]:
             first = str(error).strip().splitlines()[0] if str(error).strip() else type(error)
             raise ValueError(f"plan: torch.export cannot follow the network: {first}") from error
         return _Planner(network, program, shape).found()
+
+
+def describe(key: str) -> dict[str, Any]:
+    """The plan of a network that ships, with its ``preprocessing`` and ``categories``."""
+    record = WEIGHTS[key]
+    how = record.preprocessing
+    found = plan(load_weights(key), (1, how.channels, how.height, how.width))
+    names = ("channel_order", "height", "width", "mean", "std", "fit", "resize")
+    found["preprocessing"] = {name: getattr(how, name) for name in names}
+    found["categories"] = list(record.categories)
+    return found
 
 
 def _checked(input_shape: Any) -> tuple[int, ...]:

@@ -1,34 +1,26 @@
-"""The files with which a page runs networks: one file a network, and a list of them.
+"""The files with which a page runs networks: one file a network, a list of them, and the engine.
 
-A network's file is its weights as they ship, safetensors, with the plan in its heading.
+A network's file is its weights as they ship, safetensors, with the plan in its heading. The plans of
+the networks that ship lie in ``plans/``: a page's build and a notebook need no torch to make them.
 """
 
+import base64
 import hashlib
 import json
+import shutil
 import struct
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from safetensors import safe_open
+from cnnlib.weights import WEIGHTS
+from cnnlib.widgets.bundle import bundle_script
 
-from cnnlib.live.plan import plan
-from cnnlib.weights import WEIGHTS, load_weights
-
-FOLDER = Path(__file__).parent
+PLANS = Path(__file__).with_name("plans")
+WIDGETS = Path(__file__).parents[1] / "widgets"
 LIST = "networks.json"
-
-
-def describe(key: str) -> dict[str, Any]:
-    """The plan of a network that ships, with its ``preprocessing`` and ``categories``."""
-    record = WEIGHTS[key]
-    how = record.preprocessing
-    found = plan(load_weights(key), (1, how.channels, how.height, how.width))
-    names = ("channel_order", "height", "width", "mean", "std", "fit", "resize")
-    found["preprocessing"] = {name: getattr(how, name) for name in names}
-    found["categories"] = list(record.categories)
-    return found
+WORKER = "cnnEngine"  # the global that the worker's script sets; nobody reads it
 
 
 def with_plan(weights: bytes, plan: dict[str, Any]) -> bytes:
@@ -44,28 +36,54 @@ def with_plan(weights: bytes, plan: dict[str, Any]) -> bytes:
     return struct.pack("<Q", len(text)) + text + weights[8 + length :]
 
 
+def shipped_plan(key: str) -> dict[str, Any]:
+    """The plan of a network that ships. Raises ``ValueError`` for another key."""
+    if key not in WEIGHTS:
+        raise ValueError(f"key={key!r}: expected one of {', '.join(WEIGHTS)}")
+    return json.loads((PLANS / f"{key}.json").read_text(encoding="utf-8"))
+
+
 @cache
 def network_file(key: str) -> bytes:
-    """The file of a network that ships."""
-    return with_plan(WEIGHTS[key].file.read_bytes(), describe(key))
+    """The file of a network that ships. Raises ``ValueError`` for another key."""
+    return with_plan(WEIGHTS[key].file.read_bytes(), shipped_plan(key))
 
 
-def write_networks(folder: Path, keys: Iterable[str] = tuple(WEIGHTS)) -> None:
-    """Write ``KEY.safetensors`` and ``networks.json``: key -> address, bytes, sha256, inputShape."""
-    folder.mkdir(parents=True, exist_ok=True)
-    entries = {key: write_network(folder, key, network_file(key)) for key in keys}
-    (folder / LIST).write_text(json.dumps(entries, indent=1) + "\n", encoding="utf-8")
-
-
-def write_network(folder: Path, key: str, content: bytes) -> dict[str, Any]:
-    """Write a network's file; returns its entry for ``networks.json``."""
-    path = folder / f"{key}.safetensors"
-    path.write_bytes(content)
-    with safe_open(path, "numpy") as file:
-        shape = json.loads(file.metadata()["plan"])["input"]
+def entry_of(key: str, content: bytes, plan: dict[str, Any]) -> dict[str, Any]:
+    """A network's entry in ``networks.json``; ``inputShape`` is (C, H, W)."""
     return {
-        "address": path.name,
+        "address": f"{key}.safetensors",
         "bytes": len(content),
         "sha256": hashlib.sha256(content).hexdigest(),
-        "inputShape": shape[1:],
+        "inputShape": plan["input"][1:],
     }
+
+
+def shipped_entry(key: str) -> dict[str, Any]:
+    return entry_of(key, network_file(key), shipped_plan(key))
+
+
+def worker_script() -> str:
+    """The engine's worker as one classic script, for where modules cannot be loaded."""
+    return bundle_script(WIDGETS, ["live/worker"], WORKER)
+
+
+def write_site(folder: Path, keys: Iterable[str] = tuple(WEIGHTS)) -> None:
+    """Write all that pages need into ``folder``: the engine, the networks, and their list.
+
+    Beside each network, and for the engine, there is a script for a page that is opened from disk,
+    which may load nothing else.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for module in (WIDGETS / "live").glob("*.js"):
+        shutil.copy(module, folder)
+    entries = {key: shipped_entry(key) for key in keys}
+    for key, entry in entries.items():
+        path = folder / entry["address"]
+        path.write_bytes(network_file(key))
+        content = {"entry": entry, "file": base64.b64encode(network_file(key)).decode("ascii")}
+        script = f"(globalThis.cnnNetworks ??= {{}})[{json.dumps(key)}] = {json.dumps(content)};\n"
+        path.with_name(f"{path.name}.js").write_text(script, encoding="utf-8")
+    (folder / LIST).write_text(json.dumps(entries, indent=1) + "\n", encoding="utf-8")
+    script = f"globalThis.cnnWorker = {json.dumps(worker_script())};\n"
+    (folder / "from_disk.js").write_text(script, encoding="utf-8")

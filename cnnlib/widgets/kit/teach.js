@@ -18,11 +18,12 @@
 // [name, value, solved]: null forgets a name; `solved` is 1 where the value solves it, else 0. The
 // names are those of the Python class's questions(). What a link shows is not kept.
 //
-// with tools = {say, fixed, controls, choose(changes), now(), redraw(), spoken, kernel, keep, load}.
+// with tools = {say, fixed, controls, choose(changes), now(), redraw(), spoken, kernel, keep, load, site}.
 // Undo, Reset, links, hidden controls and announcements are done here, for all widgets alike. `kernel`
 // has what Python sets and nobody chooses, such as an answer: get(name), on(name, callback) -> the undo,
 // and ask(name, value), which Python hears of. keep() keeps what is to be kept where no move has
 // changed it. load(path) runs a classic script of the site, once; it is null where there is no site.
+// site(path) is the address of a file of the site; it is null where a page may load none.
 
 import { button, controlsOf } from "./controls.js";
 import { element, setAttribute, write } from "./dom.js";
@@ -72,6 +73,7 @@ export function teach({ stem, names, settled, view }) {
         choose: state.choose, now: state.now, redraw: state.redraw, kernel,
         keep: () => remember(state.now(), null),
         load: model.load ? (path) => model.load(path) : null,
+        site: model.site ?? null,
       });
       write(undo, say("kit.undo"));
       write(reset, say("kit.reset"));

@@ -143,3 +143,5 @@ globalThis.addEventListener("message", ({ data }) => {
   newest = data.id;
   work = work.then(() => answer(data));
 });
+
+export default KINDS;

@@ -1,0 +1,46 @@
+// Opens a network where the widget is: on a page over the web, on a page from disk, in a notebook.
+//
+//     const open = openerOf({ load, site, kernel });
+//     const network = await open("lenet5", { onProgress, signal });
+//
+// It gives what openNetwork of engine.js gives. `size(key)` says how many bytes it would load.
+
+import { openNetwork } from "./engine.js";
+
+export function openerOf({ load, site, kernel }) {
+  if (site) return (key, options) => openNetwork(site(`live/${key}.safetensors`), options);
+  return async (key, options = {}) => {
+    const files = load ? await fromDisk(load, key) : await fromKernel(kernel, key);
+    options.signal?.throwIfAborted();
+    options.onProgress?.({ loaded: files.entry.bytes, total: files.entry.bytes });
+    try {
+      return await openNetwork(`${key}.safetensors`, { ...options, files });
+    } finally {
+      URL.revokeObjectURL(files.worker);
+    }
+  };
+}
+
+const scriptAddress = (text) => URL.createObjectURL(new Blob([text], { type: "text/javascript" }));
+
+async function fromDisk(load, key) {
+  await Promise.all([load("live/from_disk.js"), load(`live/${key}.safetensors.js`)]);
+  const { entry, file } = globalThis.cnnNetworks[key];
+  const bytes = Uint8Array.from(atob(file), (letter) => letter.charCodeAt(0));
+  return { worker: scriptAddress(globalThis.cnnWorker), entry: { key, ...entry }, file: bytes.buffer };
+}
+
+// In a notebook Python sends the file: see cnnlib/widgets/live_widget.py.
+function fromKernel(kernel, key) {
+  return new Promise((done) => {
+    const undo = kernel.on("sent", () => {
+      const { entry, worker } = kernel.get("sent") ?? {};
+      if (entry?.key !== key) return;
+      undo();
+      const { buffer, byteOffset, byteLength } = kernel.get("sent_file");
+      done({ worker: scriptAddress(worker), entry, file: buffer.slice(byteOffset, byteOffset + byteLength) });
+    });
+    kernel.ask("wanted", "");
+    kernel.ask("wanted", key);
+  });
+}

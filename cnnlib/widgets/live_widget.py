@@ -1,0 +1,29 @@
+"""A widget that runs a trained network on the reader's machine.
+
+On a page the network's file comes from the site (``cnnlib/live/site.py``). In a notebook Python sends
+it when the widget asks, by ``wanted``: the widget runs it there as on the page.
+"""
+
+import traitlets
+
+from cnnlib.widgets.widget import TeachingWidget
+
+
+class LiveWidget(TeachingWidget):
+    """Base of the widgets with a network; the page's side is ``openerOf`` of ``live/home.js``."""
+
+    wanted = traitlets.Unicode("").tag(sync=True)  # the key of a network that the page asks for
+    sent_file = traitlets.Bytes(b"").tag(sync=True)
+    sent = traitlets.Dict().tag(sync=True)  # {entry, worker}, set behind the file
+
+    @traitlets.observe("wanted")
+    def _send(self, change: dict) -> None:
+        from cnnlib.live.site import network_file, shipped_entry, worker_script
+
+        key = change["new"]
+        if not key:
+            self.sent, self.sent_file = {}, b""
+            return
+        entry = {"key": key, **shipped_entry(key)}
+        self.sent_file = network_file(key)
+        self.sent = {"entry": entry, "worker": worker_script()}
