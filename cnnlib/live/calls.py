@@ -1,4 +1,4 @@
-"""How a call of torch becomes a step: one rule a call, by the call's name in torch.export's graph."""
+"""How a call of torch becomes a step: a rule for each, by its name in torch.export's graph."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -23,11 +23,11 @@ Rule = Callable[[Any, fx.Node], Step]
 STEPS: dict[str, Rule] = {}
 
 # Calls that give back their first argument as it is, in evaluation.
-_SAME = {
-    "dropout.default", "feature_dropout.default", "alpha_dropout.default", "contiguous.default",
-    "clone.default", "detach.default", "detach_.default", "alias.default", "lift_fresh_copy.default",
-    "to.dtype", "to.dtype_layout", "_to_copy.default", "_assert_tensor_metadata.default",
-}  # fmt: skip
+_SAME = set(
+    "dropout.default feature_dropout.default alpha_dropout.default contiguous.default clone.default "
+    "detach.default detach_.default alias.default lift_fresh_copy.default to.dtype to.dtype_layout "
+    "_to_copy.default _assert_tensor_metadata.default".split()
+)
 
 
 # Calls that give several parts of their first argument.
@@ -41,11 +41,10 @@ def same_value(node: Any) -> fx.Node | None:
     name = str(node.target).removeprefix("aten.")
     if name in _SAME:
         return node.args[0]
-    # Batch normalisation gives three tensors, and the first is taken out.
+    # Batch normalisation gives three tensors, a pool with places two: the first is taken out.
     if name == "<built-in function getitem>" and node.args[1] == 0:
         first = str(node.args[0].target).removeprefix("aten.")
-        if first in ("_native_batch_norm_legit_no_training.default", "native_batch_norm.default",
-                     "max_pool2d_with_indices.default"):  # fmt: skip
+        if first not in PARTS:
             return node.args[0]
     return None
 
@@ -195,8 +194,10 @@ def _clamp(planner: Any, node: fx.Node) -> Step:
     return Step("clamp", [first], {"min": low, "max": high})
 
 
-@_rule("tanh.default sigmoid.default exp.default log.default sqrt.default abs.default silu.default "
-       "hardswish.default hardsigmoid.default square.default reciprocal.default rsqrt.default")  # fmt: skip
+@_rule(
+    "tanh.default sigmoid.default exp.default log.default sqrt.default abs.default silu.default "
+    "hardswish.default hardsigmoid.default square.default reciprocal.default rsqrt.default"
+)
 def _bend(planner: Any, node: fx.Node) -> Step:
     return Step("bend", [node.args[0]], {"curve": node.target._schema.name.split("::")[1]})
 
@@ -379,6 +380,8 @@ def _select(planner: Any, node: fx.Node) -> Step:
 @_rule("getitem")
 def _getitem(planner: Any, node: fx.Node) -> Step:
     parts, index = node.args
+    if str(parts.target).removeprefix("aten.") not in PARTS:
+        raise Refused(f"it takes number {index} of what {parts.target} gives")
     a = _Arguments(parts)
     x = a["self"]
     dim = _dim(a["dim"], x)

@@ -1,4 +1,4 @@
-"""Assembles ``kernel.wat`` into ``kernel.js``: WebAssembly as text, so that a page needs no request.
+"""Assembles ``kernel.wat`` into ``kernel.js``: WebAssembly as text, so a page needs no request.
 
     python -m cnnlib.live.kernel          # write kernel.js anew; a test holds it to kernel.wat
 
@@ -46,8 +46,8 @@ def kernel_script() -> str:
         base64.b64encode(wat2wasm(text)).decode("ascii") for text in (source, fused(source))
     )
     return (
-        "// kernel.wat, assembled by `python -m cnnlib.live.kernel`. FUSED is for browsers that know\n"
-        "// relaxed_madd.\n\n"
+        "// kernel.wat, assembled by `python -m cnnlib.live.kernel`. FUSED is for browsers that"
+        " know\n// relaxed_madd.\n\n"
         f'export const PLAIN = "{plain}";\nexport const FUSED = "{relaxed}";\n'
     )
 

@@ -2,17 +2,19 @@
 
     found = plan(network, (1, 3, 227, 227))
 
-``torch.export`` gives the network's run as a graph. Each call of it becomes one of some twenty steps,
-or the network is refused by the call's name. What does not hang on the input is worked out here, once.
+``torch.export`` gives the network's run as a graph. Each call of it becomes one of some twenty
+steps, or the network is refused by the call's name. What does not hang on the input is worked out
+here, once.
 
 A plan is a dictionary:
 
-- ``input``: the shape of the input, (1, C, H, W). ``values``: the shape of every value; number 0 is the
-  input. ``output``: the number of what the network gives.
-- ``steps``, in order: ``op``, ``inputs`` (numbers of values), ``output`` (a number) and the settings of
-  the operation, with torch's names. :data:`cnnlib.live.calls.STEPS` says how a call becomes one.
-- ``layers``: ``name``, ``kind``, ``value`` and ``shape`` of each layer, in the order of the run. The
-  names are those of :func:`cnnlib.trace.trace`; modules with children are there, too.
+- ``input``: the shape of the input, (1, C, H, W). ``values``: the shape of every value; number 0
+  is the input. ``output``: the number of what the network gives.
+- ``steps``, in order: ``op``, ``inputs`` (numbers of values), ``output`` (a number) and the
+  settings of the operation, with torch's names. :data:`cnnlib.live.calls.STEPS` says how a call
+  becomes one.
+- ``layers``: ``name``, ``kind``, ``value`` and ``shape`` of each layer, in the order of the run.
+  The names are those of :func:`cnnlib.trace.trace`; modules with children are there, too.
 - ``parameters``: the names of the tensors that training changes.
 - ``constants``: name -> ``{shape, data}``, float32 in base64, for what was worked out.
 
@@ -66,7 +68,10 @@ def describe(key: str) -> dict[str, Any]:
     how = record.preprocessing
     found = plan(load_weights(key), (1, how.channels, how.height, how.width))
     names = ("channel_order", "height", "width", "mean", "std", "fit", "resize")
-    found["preprocessing"] = {name: getattr(how, name) for name in names}
+    values = {name: getattr(how, name) for name in names}
+    found["preprocessing"] = {
+        name: list(value) if isinstance(value, tuple) else value for name, value in values.items()
+    }
     found["categories"] = list(record.categories)
     return found
 
@@ -82,7 +87,7 @@ def _checked(input_shape: Any) -> tuple[int, ...]:
 
 
 class _Planner:
-    """Goes through a program's graph once. A node of it is a value, a tensor known now, or other."""
+    """Goes through a program's graph once. A node is a value, a tensor known now, or other."""
 
     def __init__(self, network: nn.Module, program: Any, shape: tuple[int, ...]) -> None:
         self.network = network
@@ -170,9 +175,7 @@ class _Planner:
         where = f" in {path!r}" if path else ""
         return ValueError(f"plan: {_name_of(node.target)}{where}: {why}")
 
-    def _add(
-        self, node: fx.Node, op: str, inputs: list[fx.Node], settings: dict[str, Any]
-    ) -> None:
+    def _add(self, node: fx.Node, op: str, inputs: list[fx.Node], settings: dict[str, Any]) -> None:
         given = node.meta["val"]
         shape = list((given[0] if isinstance(given, tuple) else given).shape)
         if math.prod(shape) == 0:

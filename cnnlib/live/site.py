@@ -1,7 +1,7 @@
 """The files with which a page runs networks: one file a network, a list of them, and the engine.
 
-A network's file is its weights as they ship, safetensors, with the plan in its heading. The plans of
-the networks that ship lie in ``plans/``: a page's build and a notebook need no torch to make them.
+A network's file is its weights as they ship, safetensors, with the plan in its heading. The plans
+of the networks that ship lie in ``plans/``, so that a page's build need not export them.
 """
 
 import base64

@@ -1,7 +1,7 @@
 """A widget that runs a trained network on the reader's machine.
 
-On a page the network's file comes from the site (``cnnlib/live/site.py``). In a notebook Python sends
-it when the widget asks, by ``wanted``: the widget runs it there as on the page.
+On a page the network's file comes from the site (``cnnlib/live/site.py``). In a notebook Python
+sends it when the widget asks, by ``wanted``: the widget runs it there as on the page.
 """
 
 import traitlets

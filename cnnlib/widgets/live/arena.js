@@ -5,10 +5,11 @@ import { FUSED, PLAIN } from "./kernel.js";
 const PAGE = 65536;
 
 export class LiveError extends Error {
-  // `code`: "simd", "memory", "network", "damaged", "plan" or "input".
+  // `code`: see engine.js. One that is "aborted" has the name by which browsers call it.
   constructor(code, message) {
     super(message);
     this.code = code;
+    this.name = code === "aborted" ? "AbortError" : "LiveError";
   }
 }
 

@@ -24,7 +24,7 @@ export { prepare } from "./prepare.js";
 // `files`: where a page cannot load by address (from disk, in a notebook), {worker, entry, file}: the
 // worker's address, the network's entry in networks.json, its bytes.
 export async function openNetwork(address, { onProgress = () => {}, signal = null, files = null } = {}) {
-  signal?.throwIfAborted();
+  refuseAborted(signal);
   kernelCode(); // says at once if it cannot run
   const full = files ? address : new URL(address, document.baseURI).href;
   const entry = files?.entry ?? await entryOf(full, signal);
@@ -38,11 +38,15 @@ export async function openNetwork(address, { onProgress = () => {}, signal = nul
     return { key: entry.key, ...opened, ...methodsOf(client) };
   } catch (error) {
     client.close();
-    signal?.throwIfAborted();
+    refuseAborted(signal);
     throw error;
   } finally {
     signal?.removeEventListener("abort", stop);
   }
+}
+
+function refuseAborted(signal) {
+  if (signal?.aborted) throw new LiveError("aborted", "the network is not wanted any more");
 }
 
 function methodsOf(client) {
@@ -81,7 +85,7 @@ async function entryOf(full, signal) {
     if (!response.ok) throw new Error(`status ${response.status}`);
     entries = await response.json();
   } catch (error) {
-    signal?.throwIfAborted();
+    refuseAborted(signal);
     throw new LiveError("network", `${list} could not be loaded: ${error.message}`);
   }
   for (const [key, entry] of Object.entries(entries)) {

@@ -11,7 +11,6 @@ export function openerOf({ load, site, kernel }) {
   if (site) return (key, options) => openNetwork(site(`live/${key}.safetensors`), options);
   return async (key, options = {}) => {
     const files = load ? await fromDisk(load, key) : await fromKernel(kernel, key);
-    options.signal?.throwIfAborted();
     options.onProgress?.({ loaded: files.entry.bytes, total: files.entry.bytes });
     try {
       return await openNetwork(`${key}.safetensors`, { ...options, files });

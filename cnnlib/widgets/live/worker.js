@@ -16,13 +16,14 @@ let newest = 0;
 let work = Promise.resolve();
 let breathed = 0;
 
-const pause = (() => { // lets the worker hear its messages
-  const { port1, port2 } = new MessageChannel();
-  return () => new Promise((done) => {
-    port1.onmessage = done;
-    port2.postMessage(null);
-  });
-})();
+const { port1, port2 } = new MessageChannel();
+port1.start();
+
+// Lets the worker hear its messages.
+const pause = () => new Promise((done) => {
+  port1.addEventListener("message", done, { once: true });
+  port2.postMessage(null);
+});
 
 function breathing(id) {
   return async () => {
