@@ -24,9 +24,9 @@ STEPS: dict[str, Rule] = {}
 
 # Calls that give back their first argument as it is, in evaluation.
 _SAME = set(
-    "dropout.default feature_dropout.default alpha_dropout.default contiguous.default clone.default "
-    "detach.default detach_.default alias.default lift_fresh_copy.default to.dtype to.dtype_layout "
-    "_to_copy.default _assert_tensor_metadata.default".split()
+    "dropout.default feature_dropout.default alpha_dropout.default contiguous.default "
+    "clone.default detach.default detach_.default alias.default lift_fresh_copy.default to.dtype "
+    "to.dtype_layout _to_copy.default _assert_tensor_metadata.default".split()
 )
 
 
