@@ -7,7 +7,7 @@ of the networks that ship lie in ``plans/``, so that a page's build need not exp
 import base64
 import hashlib
 import json
-import shutil
+import re
 import struct
 from collections.abc import Iterable
 from functools import cache
@@ -20,6 +20,7 @@ from cnnlib.widgets.bundle import bundle_script
 PLANS = Path(__file__).with_name("plans")
 WIDGETS = Path(__file__).parents[1] / "widgets"
 LIST = "networks.json"
+_COMMENT = re.compile(r"^[ \t]*//.*\n", re.MULTILINE)  # a line that is one: a page need not load it
 WORKER = "cnnEngine"  # the global that the worker's script sets; nobody reads it
 
 
@@ -76,7 +77,8 @@ def write_site(folder: Path, keys: Iterable[str] = tuple(WEIGHTS)) -> None:
     """
     folder.mkdir(parents=True, exist_ok=True)
     for module in (WIDGETS / "live").glob("*.js"):
-        shutil.copy(module, folder)
+        text = _COMMENT.sub("", module.read_text(encoding="utf-8"))
+        (folder / module.name).write_text(text, encoding="utf-8")
     entries = {key: shipped_entry(key) for key in keys}
     for key, entry in entries.items():
         path = folder / entry["address"]

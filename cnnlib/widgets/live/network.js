@@ -4,12 +4,12 @@ import { Arena, LiveError } from "./arena.js";
 import { CURVES } from "./curves.js";
 import { OPERATORS } from "./operators.js";
 
-// What a rectifier sends back of a signal, and where its own input was let through: Springenberg et al.
-// 2015, Fig. 1. The same table stands in cnnlib/inside/deconvnet.py.
+// What a rectifier sends back: only where its own input was let through (`gated`), only a signal above 0
+// (`rectified`). Springenberg et al. 2015, Fig. 1; the same table stands in cnnlib/inside/deconvnet.py.
 export const RULES = {
-  gradient: (signal, isOpen) => (isOpen ? signal : 0),
-  deconvnet: (signal) => Math.max(signal, 0),
-  guided: (signal, isOpen) => (isOpen ? Math.max(signal, 0) : 0),
+  gradient: { gated: true, rectified: false },
+  deconvnet: { gated: false, rectified: true },
+  guided: { gated: true, rectified: true },
 };
 
 const product = (sizes) => sizes.reduce((one, other) => one * other, 1);

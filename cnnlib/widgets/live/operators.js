@@ -24,19 +24,7 @@ export function stridesOf(shape) {
 // Calls use(place in the whole, place in the other) for each number of `shape`, whose neighbours lie
 // `strides` apart in the other.
 function eachPlace(shape, strides, start, use) {
-  const index = new Array(shape.length).fill(0);
-  const count = product(shape);
-  let other = start;
-  for (let i = 0; i < count; i += 1) {
-    use(i, other);
-    for (let d = shape.length - 1; d >= 0; d -= 1) {
-      index[d] += 1;
-      other += strides[d];
-      if (index[d] < shape[d]) break;
-      other -= strides[d] * shape[d];
-      index[d] = 0;
-    }
-  }
+  eachPair(shape, [{ strides }, { strides }], (i, other) => use(i, start + other));
 }
 
 // ---- One number to one number.
@@ -57,8 +45,10 @@ const clamp = {
   backward(net, { inputs, output }, { low, high }) {
     const [x, to, from] = [net.values(inputs[0]), net.signals(inputs[0]), net.signals(output)];
     if (low === 0) {
-      const rule = net.rule;
-      for (let i = 0; i < x.length; i += 1) to[i] += rule(from[i], x[i] > 0 && x[i] < high);
+      const [ungated, unrectified] = [Number(!net.rule.gated), Number(!net.rule.rectified)];
+      for (let i = 0; i < x.length; i += 1) { // products of 0 and 1, for a branch is often guessed wrong
+        to[i] += from[i] * ((ungated | ((x[i] > 0) & (x[i] < high))) & (unrectified | (from[i] > 0)));
+      }
       return;
     }
     net.refuseKinks("clamp", x, [low, high].filter(Number.isFinite));

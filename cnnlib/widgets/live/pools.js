@@ -27,8 +27,9 @@ function adaptiveSpans(count, size) {
   };
 }
 
-// Calls use(output place, input place of the maximum). Of equal values the first wins, in reading order.
-function eachWinner(x, { channels, height, width, rows, columns, down, across, steps: [step, side] }, use) {
+// For each output, the place of the maximum. Of equal values the first wins, in reading order.
+function winnersOf(x, { channels, height, width, rows, columns, down, across, steps: [step, side] }) {
+  const winners = new Int32Array(channels * rows * columns);
   for (let c = 0; c < channels; c += 1) {
     for (let i = 0; i < rows; i += 1) {
       const top = down.starts[i];
@@ -47,21 +48,23 @@ function eachWinner(x, { channels, height, width, rows, columns, down, across, s
             }
           }
         }
-        use((c * rows + i) * columns + j, place);
+        winners[(c * rows + i) * columns + j] = place;
       }
     }
   }
+  return winners;
 }
 
 const maximum = {
   forward(net, { inputs, output }, s) {
     const [x, y] = [net.values(inputs[0]), net.values(output)];
-    eachWinner(x, s, (o, i) => { y[o] = x[i]; });
+    winnersOf(x, s).forEach((place, o) => { y[o] = x[place]; });
   },
 
   backward(net, { inputs, output }, s) {
     const [to, from] = [net.signals(inputs[0]), net.signals(output)];
-    eachWinner(net.values(inputs[0]), s, (o, i) => { to[i] += from[o]; });
+    const winners = winnersOf(net.values(inputs[0]), s);
+    for (let o = 0; o < from.length; o += 1) to[winners[o]] += from[o];
   },
 };
 

@@ -1,0 +1,87 @@
+"""What networks in the page cost: a part of ``make bench``, or ``python -m tests.bench_live``."""
+
+import gzip
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+from playwright.sync_api import Browser, sync_playwright
+
+from cnnlib.live.site import shipped_entry
+from cnnlib.weights import WEIGHTS, load_weights
+from tests.browser.chromium import FLAGS, find_chromium
+from tests.browser.conftest import serving
+from tests.browser.live import write_live
+
+# Opens a network, runs it often and goes back once; listens for tasks that hold up the page.
+MEASURE = """async ([address, runs]) => {
+    const longest = [];
+    new PerformanceObserver((list) => longest.push(...list.getEntries().map((e) => e.duration)))
+        .observe({ entryTypes: ["longtask"] });
+    const begun = performance.now();
+    const engine = await import(new URL("live/engine.js", document.baseURI));
+    const network = await engine.openNetwork(address);
+    const [c, h, w] = network.inputShape;
+    const image = Float32Array.from({ length: c * h * w }, (_, i) => Math.sin(i * i));
+    await network.run(image);
+    const ready = performance.now() - begun;
+    const times = [];
+    for (let i = 0; i < runs; i += 1) {
+        const start = performance.now();
+        await network.run(image);
+        times.push(performance.now() - start);
+    }
+    await network.gradient(image, { target: 0 });
+    const start = performance.now();
+    await network.gradient(image, { target: 0 });
+    const back = performance.now() - start;
+    network.close();
+    await new Promise((done) => setTimeout(done, 100));
+    return { ready, times, back, longest: Math.max(0, ...longest) };
+}"""
+
+
+def bench_live(browser: Browser, keys=tuple(WEIGHTS), runs: int = 60) -> None:
+    torch.set_num_threads(1)
+    print("\nNetworks in the page (ready; a run, median and 95th percentile; torch, one thread;")
+    print("gradient; bytes; longest task that holds up the page)")
+    with tempfile.TemporaryDirectory() as folder, serving() as share:
+        write_live(Path(folder), keys)
+        scripts = sorted((Path(folder) / "live").glob("*.js"))
+        engine = [p for p in scripts if p.name != "from_disk.js" and ".safetensors" not in p.name]
+        packed = sum(len(gzip.compress(path.read_bytes())) for path in engine)
+        print(f"  the engine with its kernel: {packed / 1000:.1f} KB, gzip")
+        for key in keys:
+            page = browser.new_page()
+            page.goto(f"{share(Path(folder))}/index.html")
+            found = page.evaluate(MEASURE, [f"live/{key}.safetensors", runs])
+            page.close()
+            times = sorted(found["times"])
+            median, late = times[len(times) // 2], times[int(0.95 * len(times))]
+            print(
+                f"  {key:24}{found['ready']:6.0f} ms {median:7.1f} {late:7.1f} ms "
+                f"{time_torch(key):7.1f} ms {found['back']:7.1f} ms "
+                f"{shipped_entry(key)['bytes'] / 1000:8.0f} KB {found['longest']:5.0f} ms"
+            )
+
+
+def time_torch(key: str, runs: int = 15) -> float:
+    """Median milliseconds of a run in torch, on one thread."""
+    how = WEIGHTS[key].preprocessing
+    network = load_weights(key)
+    image = torch.randn(1, how.channels, how.height, how.width)
+    times = []
+    with torch.no_grad():
+        for _ in range(runs):
+            start = time.perf_counter()
+            network(image)
+            times.append(1000 * (time.perf_counter() - start))
+    return sorted(times)[runs // 2]
+
+
+if __name__ == "__main__":
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=find_chromium(), args=FLAGS)
+        bench_live(browser)
+        browser.close()
