@@ -1,6 +1,11 @@
 """What networks in the page cost: a part of ``make bench``, or ``python -m tests.bench_live``."""
 
+import argparse
 import gzip
+import json
+import os
+import platform
+import re
 import tempfile
 import time
 from pathlib import Path
@@ -8,7 +13,7 @@ from pathlib import Path
 import torch
 from playwright.sync_api import Browser, sync_playwright
 
-from cnnlib.live.site import shipped_entry
+from cnnlib.live.site import FIGURES, shipped_entry
 from cnnlib.weights import WEIGHTS, load_weights
 from tests.browser.chromium import FLAGS, find_chromium
 from tests.browser.conftest import serving
@@ -42,28 +47,43 @@ MEASURE = """async ([address, runs]) => {
 }"""
 
 
-def bench_live(browser: Browser, keys=tuple(WEIGHTS), runs: int = 60) -> None:
+def bench_live(browser: Browser, keys=tuple(WEIGHTS), runs: int = 60) -> dict:
+    """Prints the figures, and returns them as :func:`cnnlib.live.site.read_figures` has them."""
     torch.set_num_threads(1)
     print("\nNetworks in the page (ready; a run, median and 95th percentile; torch, one thread;")
     print("gradient; bytes; longest task that holds up the page)")
+    found = {"machine": machine(), "chromium": browser.version, "networks": {}}
     with tempfile.TemporaryDirectory() as folder, serving() as share:
         write_live(Path(folder), keys)
         scripts = sorted((Path(folder) / "live").glob("*.js"))
-        engine = [p for p in scripts if p.name != "from_disk.js" and ".safetensors" not in p.name]
-        packed = sum(len(gzip.compress(path.read_bytes())) for path in engine)
-        print(f"  the engine with its kernel: {packed / 1000:.1f} KB, gzip")
+        others = ("from_disk.js", "home.js")  # not the engine's
+        engine = [p for p in scripts if p.name not in others and ".safetensors" not in p.name]
+        found["engine"] = sum(len(gzip.compress(path.read_bytes())) for path in engine)
+        print(f"  the engine with its kernel: {found['engine'] / 1000:.1f} KB, gzip")
         for key in keys:
             page = browser.new_page()
             page.goto(f"{share(Path(folder))}/index.html")
-            found = page.evaluate(MEASURE, [f"live/{key}.safetensors", runs])
+            row = page.evaluate(MEASURE, [f"live/{key}.safetensors", runs])
             page.close()
-            times = sorted(found["times"])
-            median, late = times[len(times) // 2], times[int(0.95 * len(times))]
+            times = sorted(row.pop("times"))
+            row |= {"median": times[len(times) // 2], "late": times[int(0.95 * len(times))]}
+            row |= {"torch": time_torch(key), "kilobytes": shipped_entry(key)["bytes"] / 1000}
+            found["networks"][key] = {name: round(value, 2) for name, value in row.items()}
             print(
-                f"  {key:24}{found['ready']:6.0f} ms {median:7.1f} {late:7.1f} ms "
-                f"{time_torch(key):7.1f} ms {found['back']:7.1f} ms "
-                f"{shipped_entry(key)['bytes'] / 1000:8.0f} KB {found['longest']:5.0f} ms"
+                f"  {key:24}{row['ready']:6.0f} ms {row['median']:7.1f} {row['late']:7.1f} ms "
+                f"{row['torch']:7.1f} ms {row['back']:7.1f} ms "
+                f"{row['kilobytes']:8.0f} KB {row['longest']:5.0f} ms"
             )
+    return found
+
+
+def machine() -> str:
+    """The processor's name, as far as it is told, and how many cores there are."""
+    name = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.exists() and (line := re.search(r"model name\s*: (.*)", info.read_text())):
+        name = line[1]
+    return f"{name}, {os.cpu_count()} cores"
 
 
 def time_torch(key: str, runs: int = 15) -> float:
@@ -81,7 +101,12 @@ def time_torch(key: str, runs: int = 15) -> float:
 
 
 if __name__ == "__main__":
+    parser = argparse.ArgumentParser(prog="python -m tests.bench_live", description=__doc__)
+    parser.add_argument("--keep", action="store_true", help="write what the chapter shows")
+    keep = parser.parse_args().keep
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=find_chromium(), args=FLAGS)
-        bench_live(browser)
+        figures = bench_live(browser)
         browser.close()
+    if keep:
+        FIGURES.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")

@@ -25,6 +25,7 @@ buffers or among the constants, and ``shape``.
 import base64
 import math
 import operator
+import warnings
 from collections import Counter
 from typing import Any
 
@@ -54,8 +55,10 @@ def plan(module: nn.Module, input_shape: tuple[int, ...]) -> dict[str, Any]:
         weight = next(network.parameters(), torch.zeros(()))
         example = torch.zeros(shape, dtype=weight.dtype, device=weight.device)
         try:
-            program = torch.export.export(network, (example,))
-            program = program.run_decompositions({})  # without writing into tensors
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", FutureWarning)  # torch's of its own parts
+                program = torch.export.export(network, (example,))
+                program = program.run_decompositions({})  # without writing into tensors
         except Exception as error:
             first = str(error).strip().splitlines()[0] if str(error).strip() else type(error)
             raise ValueError(f"plan: torch.export cannot follow the network: {first}") from error

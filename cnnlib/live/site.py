@@ -19,6 +19,7 @@ from cnnlib.widgets.bundle import bundle_script
 
 PLANS = Path(__file__).with_name("plans")
 WIDGETS = Path(__file__).parents[1] / "widgets"
+FIGURES = Path(__file__).with_name("figures.json")
 LIST = "networks.json"
 _COMMENT = re.compile(r"^[ \t]*//.*\n", re.MULTILINE)  # a line that is one: a page need not load it
 WORKER = "cnnEngine"  # the global that the worker's script sets; nobody reads it
@@ -89,3 +90,12 @@ def write_site(folder: Path, keys: Iterable[str] = tuple(WEIGHTS)) -> None:
     (folder / LIST).write_text(json.dumps(entries, indent=1) + "\n", encoding="utf-8")
     script = f"globalThis.cnnWorker = {json.dumps(worker_script())};\n"
     (folder / "from_disk.js").write_text(script, encoding="utf-8")
+
+
+def read_figures() -> dict[str, Any]:
+    """What ``python -m tests.bench_live --keep`` measured last, on the machine that it names.
+
+    ``networks``: key -> ``ready``, ``median`` and ``late`` (19 of 20 runs take no longer),
+    ``torch`` and ``back`` in milliseconds, ``kilobytes``. ``engine``: bytes, packed.
+    """
+    return json.loads(FIGURES.read_text(encoding="utf-8"))
