@@ -117,27 +117,41 @@ export const conv2d = {
     if (s.padded) addFrame(arena.floats(net.signal(inputs[0]), s.channels * s.height * s.width), sum, s);
   },
 
-  // What the weights and biases owe: the sum over all windows of signal times what the window saw.
+  // What the weights and biases owe: the sum over all windows of signal times what the window saw. Here
+  // the windows' places are the columns: for each k one row of what they saw, against all signals.
   learn(net, { inputs, output }, s) {
+    const { arena } = net;
     const windows = s.rows * s.columns;
-    const from = frameOf(net, s, net.address[inputs[0]]);
-    const seen = net.arena.floats(from, s.channels * s.tall * s.broad);
-    const signal = net.arena.floats(net.signal(output), s.filters * windows);
+    const fours = Math.ceil(windows / 4);
+    const sent = net.once(s, "sentRows", () => arena.take(s.own * fours * 4));
+    const saw = net.once(s, "sawRow", () => arena.take(fours * 4));
+    const owing = net.once(s, "owing", () => arena.take(s.own));
+    const zeros = net.once(s, "noBias", () => arena.take(s.own));
+    const frame = frameOf(net, s, net.address[inputs[0]]);
+    const seen = arena.floats(frame, s.channels * s.tall * s.broad);
+    const signal = net.signals(output);
+    const [rows, row, sums] = [[sent, s.own * fours * 4], [saw, windows], [owing, s.own]]
+      .map(([address, count]) => arena.floats(address, count));
     const owed = net.owedFor(s.weight);
-    const biases = s.bias && net.owedFor(s.bias);
-    for (let f = 0; f < s.filters; f += 1) {
-      const plane = Math.floor(f / s.own) * s.depth * s.tall * s.broad;
-      if (biases) {
-        let sum = 0;
-        for (let n = 0; n < windows; n += 1) sum += signal[f * windows + n];
-        biases[f] += sum;
+    for (let g = 0; g < s.groups; g += 1) {
+      const plane = g * s.depth * s.tall * s.broad;
+      for (let f = 0; f < s.own; f += 1) {
+        const from = (g * s.own + f) * windows;
+        rows.set(signal.subarray(from, from + windows), f * fours * 4);
       }
       for (let k = 0; k < s.k; k += 1) {
         const start = plane + s.distances[k];
-        let sum = 0;
-        for (let n = 0; n < windows; n += 1) sum += signal[f * windows + n] * seen[start + s.places[n]];
-        owed[f * s.k + k] += sum;
+        for (let n = 0; n < windows; n += 1) row[n] = seen[start + s.places[n]];
+        arena.kernel.products(sent, saw, fours, s.own, owing, zeros);
+        for (let f = 0; f < s.own; f += 1) owed[(g * s.own + f) * s.k + k] += sums[f];
       }
+    }
+    if (!s.bias) return;
+    const biases = net.owedFor(s.bias);
+    for (let f = 0; f < s.filters; f += 1) {
+      let sum = 0;
+      for (let n = 0; n < windows; n += 1) sum += signal[f * windows + n];
+      biases[f] += sum;
     }
   },
 };
