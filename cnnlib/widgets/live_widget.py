@@ -4,6 +4,8 @@ On a page the network's file comes from the site (``cnnlib/live/site.py``). In a
 sends it when the widget asks, by ``wanted``: the widget runs it there as on the page.
 """
 
+from typing import ClassVar
+
 import traitlets
 
 from cnnlib.widgets.widget import TeachingWidget
@@ -12,12 +14,14 @@ from cnnlib.widgets.widget import TeachingWidget
 class LiveWidget(TeachingWidget):
     """Base of the widgets with a network; the page's side is ``openerOf`` of ``live/home.js``."""
 
+    networks: ClassVar[tuple[str, ...]] = ()  # the keys of those that the page may load
+
     wanted = traitlets.Unicode("").tag(sync=True)  # the key of a network that the page asks for
     sent_file = traitlets.Bytes(b"").tag(sync=True)
     sent = traitlets.Dict().tag(sync=True)  # {entry, worker}, set behind the file
 
     @traitlets.observe("wanted")
-    def _send(self, change: dict) -> None:
+    def _send_network(self, change: dict) -> None:
         from cnnlib.live.site import network_file, shipped_entry, worker_script
 
         key = change["new"]

@@ -5,12 +5,12 @@
 //
 // It gives what openNetwork of engine.js gives. `size(key)` says how many bytes it would load.
 
-import { openNetwork } from "./engine.js";
+import { LiveError, openNetwork } from "./engine.js";
 
 export function openerOf({ load, site, kernel }) {
   if (site) return (key, options) => openNetwork(site(`live/${key}.safetensors`), options);
   return async (key, options = {}) => {
-    const files = load ? await fromDisk(load, key) : await fromKernel(kernel, key);
+    const files = load ? await fromDisk(load, key) : await fromKernel(kernel, key, options.signal);
     options.onProgress?.({ loaded: files.entry.bytes, total: files.entry.bytes });
     try {
       return await openNetwork(`${key}.safetensors`, { ...options, files });
@@ -23,15 +23,19 @@ export function openerOf({ load, site, kernel }) {
 const scriptAddress = (text) => URL.createObjectURL(new Blob([text], { type: "text/javascript" }));
 
 async function fromDisk(load, key) {
-  await Promise.all([load("live/from_disk.js"), load(`live/${key}.safetensors.js`)]);
+  try {
+    await Promise.all([load("live/from_disk.js"), load(`live/${key}.safetensors.js`)]);
+  } catch (error) {
+    throw new LiveError("network", error.message);
+  }
   const { entry, file } = globalThis.cnnNetworks[key];
   const bytes = Uint8Array.from(atob(file), (letter) => letter.charCodeAt(0));
   return { worker: scriptAddress(globalThis.cnnWorker), entry: { key, ...entry }, file: bytes.buffer };
 }
 
 // In a notebook Python sends the file: see cnnlib/widgets/live_widget.py.
-function fromKernel(kernel, key) {
-  return new Promise((done) => {
+function fromKernel(kernel, key, signal) {
+  return new Promise((done, failed) => {
     const undo = kernel.on("sent", () => {
       const { entry, worker } = kernel.get("sent") ?? {};
       if (entry?.key !== key) return;
@@ -39,6 +43,10 @@ function fromKernel(kernel, key) {
       const { buffer, byteOffset, byteLength } = kernel.get("sent_file");
       done({ worker: scriptAddress(worker), entry, file: buffer.slice(byteOffset, byteOffset + byteLength) });
     });
+    signal?.addEventListener("abort", () => {
+      undo();
+      failed(new LiveError("aborted", "the network is not wanted any more"));
+    }, { once: true });
     kernel.ask("wanted", "");
     kernel.ask("wanted", key);
   });
