@@ -149,10 +149,11 @@ export function picks({ label, role = "radio", options, value, onChange }) {
     },
   }, ...nodes);
   function set(next) {
+    const any = options.some(({ value: one }) => same(one, next));
     nodes.forEach((node, i) => {
       const chosen = same(options[i].value, next);
       setAttribute(node, picked, String(chosen));
-      node.tabIndex = chosen ? 0 : -1;
+      node.tabIndex = chosen || (!any && i === 0) ? 0 : -1;
       if (chosen && panel) panel.setAttribute("aria-labelledby", node.id);
     });
   }
