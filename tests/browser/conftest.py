@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from cnnlib.live.site import write_site
 from tests.browser.chromium import FLAGS, find_chromium
 from tests.conftest import book_part
 
@@ -87,8 +88,9 @@ def watched_page(browser: Browser, **options) -> Page:
             fault(f"request to another host: {request.url}")
 
     def failed(request) -> None:
-        # A worker that is ended before it has begun no longer needs its text.
-        if not (request.url.startswith("blob:") and request.failure == "net::ERR_ABORTED"):
+        # A worker that is ended before it has begun no longer needs its text, nor its network.
+        ended = request.failure == "net::ERR_ABORTED"
+        if not (ended and (request.url.startswith("blob:") or "/live/" in request.url)):
             fault(f"failed: {request.url} {request.failure}")
 
     context.on("request", requested)
@@ -129,6 +131,9 @@ def write_page_of(folder: Path, *widgets, theme: str = "light", around: str = ""
     for name, target in (("widgets", "cnnlib/widgets"), ("host.js", "book/_static/host.js")):
         if not (folder / name).exists():
             (folder / name).symlink_to(ROOT / target)
+    networks = {key for widget in widgets for key in getattr(widget, "networks", ())}
+    if networks and not (folder / "live").exists():
+        write_site(folder / "live", sorted(networks))
     places = "".join(widget.page_form() for widget in widgets)
     if 'data-cnn-widget="code_exercise"' in places:
         write_python(folder)

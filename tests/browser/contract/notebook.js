@@ -20,8 +20,17 @@ globalThis.NotebookModel = class NotebookModel {
   }
 
   save_changes() {
-    if (Object.keys(this.unsaved).length) this.sent.push(this.unsaved);
+    const { wanted, ...moves } = this.unsaved;
+    if (Object.keys(moves).length) this.sent.push(moves);
     this.unsaved = {};
+    if (wanted) this.haveSent(wanted);
+  }
+
+  // What the kernel does when a widget wants a network (cnnlib/widgets/live_widget.py).
+  async haveSent(key) {
+    const { file, ...rest } = await globalThis.kernelSends(key);
+    const bytes = Uint8Array.from(atob(file), (letter) => letter.charCodeAt(0));
+    this.receive({ sent_file: new DataView(bytes.buffer), ...rest });
   }
 
   receive(message) {

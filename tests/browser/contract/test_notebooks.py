@@ -1,5 +1,6 @@
 """Every widget as a live notebook shows it: from one text, with a kernel, until it is closed."""
 
+import base64
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from tests.browser.conftest import watched_page
 from tests.browser.contract import checks
 from tests.browser.contract.choices import Chooser
 from tests.browser.contract.registry import every_widget, sample
+from tests.sample_widgets import SAMPLES
 
 MODEL = (Path(__file__).parent / "notebook.js").read_text(encoding="utf-8")
 
@@ -20,13 +22,29 @@ class Notebook:
     def __init__(self, stem: str, page) -> None:
         self.widget = sample(stem)
         self.page = page
+        self.answering = False
         chooser = Chooser(self.widget.settled, self.widget.chosen(), self.widget.fixed, seed=7)
         self.states = chooser.states(12)
+
+    def answer_for(self, widget) -> None:
+        """The page may have a network sent, as the widget's own Python sends it."""
+        if self.answering or not hasattr(widget, "wanted"):
+            return
+        self.answering = True
+
+        def send(key: str) -> dict:
+            sender = SAMPLES[widget.stem]()
+            sender.wanted = key
+            file = base64.b64encode(sender.sent_file).decode("ascii")
+            return {"sent": sender.sent, "file": file}
+
+        self.page.expose_function("kernelSends", send)
 
     def open(self, state: dict | None = None) -> Locator:
         widget = self.widget
         given = widget.page_state() | (state or {})
         if not self.page.evaluate("'openNotebook' in window"):
+            self.answer_for(widget)
             self.page.evaluate(checks.READER)
             self.page.add_script_tag(content=MODEL)
         self.page.evaluate(

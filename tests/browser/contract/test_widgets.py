@@ -133,6 +133,7 @@ def test_reset_leads_to_the_first_state_and_can_be_undone(wide, views):
 
 @every_widget
 def test_many_choices_of_one_frame_are_drawn_once(wide, views):
+    checks.anew(wide)  # what runs beside the page, such as a network, answers in later frames
     assert checks.drawing_faults(widget_on(wide), views.states) == []
 
 
