@@ -26,6 +26,7 @@ SAMPLES: dict[str, Callable[[], anywidget.AnyWidget]] = {
     "convolution_explorer": partial(
         ConvolutionExplorer, preset="padding_strides_transposed", view="stuffed"
     ),
+    "draw_digit": partial(made_in, "test_widgets_draw_digit", "make"),
     "equivariance": partial(made_in, "test_widgets_equivariance", "make"),
     "feature_maps": partial(made_in, "test_widgets_feature_maps", "make"),
     "filter_history": partial(made_in, "test_widgets_filter_history", "make"),
@@ -52,6 +53,7 @@ SAMPLES: dict[str, Callable[[], anywidget.AnyWidget]] = {
 DATA: dict[str, tuple[str, ...]] = {
     "augmentation": ("pictures",),
     "code_exercise": ("record",),
+    "draw_digit": ("networks",),
     "equivariance": ("pictures",),
     "feature_maps": ("titles",),
     "filter_history": ("network",),
