@@ -42,6 +42,7 @@ FLOORS = {
     "layout": Floor(["matplotlib"], ["rows", "geometry"]),
     "diagrams": Floor(["matplotlib"], ["rows", "geometry", "layout"]),
     "widgets": Floor(["anywidget", "numpy", "PIL"], ["rows", "sight", "geometry", "layout"]),
+    "live": Floor(["torch"], [*_MEASURED, "data", "weights", "trace", "widgets"]),
     "exercises": Floor(  # one of them runs LeNet-5
         ["torch", "numpy", "tqdm"], [*_MEASURED, "data", "weights", "train"]
     ),

@@ -106,11 +106,13 @@ def test_weights_that_do_not_fit_change_nothing(page):
         const name = Object.keys(before)[0];
         const errors = [];
         for (const bad of [{ [name]: [1, 2] }, { nothing: [1] }]) {
-            await network.train.setWeights({ ...before, ...bad, }).catch((e) => errors.push(e.code, e.message));
+            await network.train.setWeights({ ...before, ...bad })
+                .catch((e) => errors.push(e.code, e.message));
         }
         const after = await network.train.weights();
         network.close();
-        return { errors, same: Object.keys(before).every((n) => before[n].every((x, i) => x === after[n][i])) };
+        const same = Object.keys(before).every((n) => before[n].every((x, i) => x === after[n][i]));
+        return { errors, same };
     }""")
     assert answer["same"]
     assert answer["errors"][0] == answer["errors"][2] == "input"
