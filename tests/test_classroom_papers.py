@@ -18,7 +18,7 @@ from cnnlib.classroom.notebooks import (
     quote_admonitions,
     write_notebooks,
 )
-from tests.test_exercises_source import EXPERIMENT, WHOLE
+from tests.test_exercises_source import CHAIN, EXPERIMENT, WHOLE
 
 BOOK = Path(__file__).parents[1] / "book"
 
@@ -122,10 +122,17 @@ def test_the_answer_book_holds_all_that_students_do_not_see(book, tmp_path):
     page = answer_book(list(chapters_in(book)))
     for text in ("return 2 * x", "(2).__mul__", "twice(7)", "14", "You square it", "It was seven"):
         assert text in page
-    assert "1 chapters, 7 points" in page
+    assert "1 chapters, 7 points" in page and "The chain" not in page
     (tmp_path / "answers.html").write_text(page)
     if write_pdf(tmp_path / "answers.html", tmp_path / "answers.pdf"):
         assert (tmp_path / "answers.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_the_answer_book_holds_the_programs_of_a_chain(book):
+    source = next(book.rglob("*.exercises.md"))
+    source.write_text(WHOLE + EXPERIMENT + CHAIN)
+    page = answer_book(list(chapters_in(book)))
+    assert "The chain" in page and "def squash(x): return x" in page and "squash = abs" in page
 
 
 def test_without_a_browser_there_is_no_pdf_and_no_error(tmp_path, monkeypatch):

@@ -20,6 +20,7 @@ from cnnlib.exercises.source import (
     SourceError,
     Wrong,
     faults_of,
+    read_chain,
     read_sources,
     record_from,
 )
@@ -184,6 +185,19 @@ It was seven, for the reason that we know.
 """
 
 
+CHAIN = """
+## chain: a network
+
+```python solution
+def squash(x): return x
+```
+
+```python another
+squash = abs
+```
+"""
+
+
 @pytest.fixture
 def written(tmp_path):
     def write(text: str) -> Path:
@@ -271,6 +285,17 @@ def test_an_experiment_that_cannot_be_read_says_so(written, old, new, says):
     assert old in EXPERIMENT
     with pytest.raises(SourceError, match=re.escape(says)):
         read_sources(written(EXPERIMENT.replace(old, new)))
+
+
+def test_a_chain_is_read_and_is_no_exercise(written):
+    path = written(WHOLE + CHAIN)
+    assert read_chain(path) == ["def squash(x): return x\n", "squash = abs\n"]
+    assert read_sources(path) == read_sources(written(WHOLE))
+    assert read_chain(path) == []
+    with pytest.raises(SourceError, match="chain: a network: there is no solution"):
+        read_chain(written(WHOLE + CHAIN.replace("python solution", "python another")))
+    with pytest.raises(SourceError, match="a part 'hint'; expected one of"):
+        read_chain(written(WHOLE + CHAIN.replace("python another", "text hint")))
 
 
 def test_the_same_name_twice_is_refused(written):

@@ -43,8 +43,9 @@ FLOORS = {
     "diagrams": Floor(["matplotlib"], ["rows", "geometry", "layout"]),
     "widgets": Floor(["anywidget", "numpy", "PIL"], ["rows", "sight", "geometry", "layout"]),
     "live": Floor(["torch"], [*_MEASURED, "data", "weights", "trace", "widgets"]),
-    "exercises": Floor(  # one of them runs LeNet-5
-        ["torch", "numpy", "tqdm"], [*_MEASURED, "data", "weights", "train"]
+    "exercises": Floor(  # its chains run networks and look inside
+        ["torch", "numpy", "tqdm", "captum", "PIL"],
+        [*_MEASURED, "data", "weights", "train", "inside", "trace", "calls", "ranks"],
     ),
     "classroom": Floor(["torch", "nbgrader", "jupytext", "markdown_it", "tqdm"], ["exercises"]),
 }

@@ -44,6 +44,10 @@ def answer_book(chapters: Sequence[Chapter]) -> str:
         for number, one in enumerate(chapter.exercises, start=1):
             write = _experiment if isinstance(one, Experiment) else _exercise
             parts.append(f"<h2>{number}. {html.escape(one.name)} ({one.points})</h2>{write(one)}")
+        if chapter.chain:
+            solution, *others = map(_code, chapter.chain)
+            also = "".join(f"<p>Also right:</p>{other}" for other in others)
+            parts.append(f"<h2>The chain</h2><p>A solution:</p>{solution}{also}")
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width"><title>Answers, for teachers</title>'

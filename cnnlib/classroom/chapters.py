@@ -5,18 +5,22 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from cnnlib.exercises.source import SUFFIX, Experiment, Source, read_sources
+from cnnlib.exercises.source import SUFFIX, Experiment, Source, read_chain, read_sources
 
 KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}  # of our notebooks
 
 
 class Chapter(NamedTuple):
-    """``name``: the file's, without its ending. ``exercises``: in the order of the chapter."""
+    """``name``: the file's, without its ending. ``exercises``: in the order of the chapter.
+
+    ``chain``: programs that run the chapter's chain, if it has one.
+    """
 
     name: str
     title: str
     text: str
     exercises: tuple[Source | Experiment, ...]
+    chain: tuple[str, ...] = ()
 
 
 def chapters_in(book: Path) -> Iterator[Chapter]:
@@ -41,7 +45,8 @@ def chapters_in(book: Path) -> Iterator[Chapter]:
         exercises = {source.name: source for source in read_sources(path)}
         places = re.findall(r"^<!-- exercise: (\w+) -->$", text, re.MULTILINE)
         name = path.name.removesuffix(SUFFIX)
-        yield Chapter(name, title_of(text), text, tuple(exercises[place] for place in places))
+        in_order_of_text = tuple(exercises[place] for place in places)
+        yield Chapter(name, title_of(text), text, in_order_of_text, tuple(read_chain(path)))
 
 
 def title_of(text: str) -> str:

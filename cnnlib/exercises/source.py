@@ -22,6 +22,12 @@ judge. Its parts beside the prompt:
     ```markdown rubric     "- 2: for what", a line for each thing that gets points
     ```markdown answer     what came out for us, and why; for teachers
 
+A heading "## chain: name" begins the answers to a chain, whose functions run a network
+(:mod:`cnnlib.exercises.chain`). Its parts are programs with all of the chain's functions:
+
+    ```python solution     the plain way
+    ```python another      another right way, of an unusual kind; as often as wanted
+
 Nothing of solutions, hidden cases, other programs and answers may reach a student.
 """
 
@@ -38,6 +44,7 @@ SUFFIX = ".exercises.md"
 FENCE = re.compile(r"(`{3,})(\w+) (\w+)\s*$")
 PARTS = ("starter", "setup", "cases", "hidden", "solution", "another", "wrong", "hint")
 OF_AN_EXPERIMENT = ("starter", "handin", "rubric", "answer")
+OF_A_CHAIN = ("solution", "another")
 MANY = ("another", "wrong", "hint")
 SETTINGS: dict[str, Callable[[str], Any]] = {
     "points": int,
@@ -114,23 +121,42 @@ class Experiment(NamedTuple):
 
 
 def read_sources(path: Path) -> list[Source | Experiment]:
-    """The exercises of one file, in their order.
+    """The exercises of one file, in their order, without its chain.
 
     Raises:
         SourceError: naming the file and the exercise, if a part is missing, double or unknown.
     """
     chapter = path.name.removesuffix(SUFFIX)
     text = path.read_text("utf-8")
+    sections = list(_sections(text.splitlines()))
     found = [
-        _read(chapter, heading, lines, path) for heading, lines in _sections(text.splitlines())
+        _read(chapter, heading, lines, path)
+        for heading, lines in sections
+        if not heading.startswith("chain:")
     ]
     keys = [source.key for source in found]
     for key in keys:
         if keys.count(key) > 1:
             raise SourceError(f"{path}: {key} stands there twice")
-    if not found:
+    if not sections:
         raise SourceError(f"{path}: expected at least one heading, '## name'")
     return found
+
+
+def read_chain(path: Path) -> list[str]:
+    """The programs that run the chain of a chapter, the solution first; none if it has no chain.
+
+    Raises:
+        SourceError: naming the file, if a part is missing, double or unknown.
+    """
+    for heading, lines in _sections(path.read_text("utf-8").splitlines()):
+        if heading.startswith("chain:"):
+            where = f"{path}: {heading}"
+            _, _, parts = _parts(lines, OF_A_CHAIN, where)
+            if not parts["solution"]:
+                raise SourceError(f"{where}: there is no solution")
+            return [*parts["solution"], *parts["another"]]
+    return []
 
 
 def _sections(lines: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
