@@ -16,8 +16,8 @@ import pytest
 from cnnlib.classroom.assignments import assignment, write_course
 from cnnlib.classroom.chapters import chapters_in, title_of
 from cnnlib.classroom.course import open_course, release
-from cnnlib.classroom.grading import read_records, sandbox
-from cnnlib.classroom.marking import mark_all, tell, write_marks
+from cnnlib.classroom.grading import definitions, read_records, sandbox
+from cnnlib.classroom.marking import alone_in, mark_all, tell, warnings, write_marks
 from cnnlib.classroom.roles import plain_roles
 from tests.test_exercises_source import EXPERIMENT, WHOLE
 
@@ -180,6 +180,32 @@ SUBMISSIONS = {
         "all 3 cases agree",
         {"answer": "def twice(x): return factor * x", "change": with_first("factor = 2\n1 / 0")},
     ),
+    "helped_by_a_loop": (
+        3,
+        "all 3 cases agree",
+        {
+            "answer": "def twice(x): return factor * x",
+            "change": with_first("factor = 2\nwhile 1: pass"),
+        },
+    ),
+    "helped_by_a_call": (
+        3,
+        "all 3 cases agree",
+        {"answer": "def twice(x): return factor * x", "change": with_first("factor = int('2')")},
+    ),
+    "helped_by_an_import": (
+        3,
+        "all 3 cases agree",
+        {
+            "answer": "import email\ndef twice(x): return email.mime.text and 2 * x",
+            "change": with_first("import email.mime.text"),
+        },
+    ),
+    "not_helped": (
+        0,
+        "name 'factor' is not defined",
+        {"answer": "def twice(x): return factor * x", "change": with_first("while 1: pass")},
+    ),
     "loop_elsewhere": (
         3,
         "all 3 cases agree",
@@ -262,8 +288,9 @@ def test_what_cannot_be_marked_is_named_and_the_others_go_on(marked):
     _, marks = marked
     assert marks["broken"].fault and marks["broken"].score == 0
     assert marks["nothing"].score == 0
-    said = "\n".join(tell(list(marks.values())))
-    assert "not marked: broken, chapter:" in said and "s each" in said
+    said = "\n".join(tell(list(marks.values()), 50.0))
+    assert "not marked: broken, chapter:" in said
+    assert f"{len(SUBMISSIONS) + 2} submissions marked in 50 s, one in 1." in said
 
 
 def test_marks_are_written_for_other_systems(marked, tmp_path):
@@ -314,27 +341,59 @@ def test_what_is_marked_is_not_marked_again(course):
     hand_in(course, "ada", RIGHT)
     [first] = mark_all(course)
     [again] = mark_all(course)
-    assert first.seconds > again.seconds and again.score == 3
-    assert "marked" not in "\n".join(tell([again]))
+    assert first.seconds > 0 and again.seconds == 0 and again.score == 3
+    assert "marked" not in "\n".join(tell([again], 1.0))
 
 
-def test_a_run_that_was_killed_is_taken_up_again(course):
+def test_a_run_that_was_killed_is_taken_up_again_and_leaves_nothing_running(course):
     for student in ("ada", "ben", "cem"):
         hand_in(course, student, RIGHT)
     command = [sys.executable, "-m", "cnnlib.classroom", "mark", str(course)]
     run = subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True)
     autograded = course / "autograded"
-    deadline = time.monotonic() + 120
-    while not list(autograded.glob(".*.begun")) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert list(autograded.glob(".*.begun")), "it had not begun"
-    os.killpg(run.pid, signal.SIGKILL)
+    until(lambda: list(autograded.glob(".*.begun")), "it had not begun")
+    os.kill(run.pid, signal.SIGKILL)  # not its copies: they end with it
     run.wait()
     assert list(autograded.glob(".*.begun"))
+    until(lambda: is_free(course), "a copy of the run goes on")
     assert {one.student: one.score for one in mark_all(course)} == dict.fromkeys(
         ["ada", "ben", "cem"], 3
     )
     assert not list(autograded.glob(".*.begun"))
+
+
+def until(holds, otherwise: str) -> None:
+    deadline = time.monotonic() + 120
+    while not holds():
+        assert time.monotonic() < deadline, otherwise
+        time.sleep(0.02)
+
+
+def is_free(course: Path) -> bool:
+    try:
+        with alone_in(course):
+            return True
+    except RuntimeError:
+        return False
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="files are not locked there")
+def test_two_runs_do_not_mark_one_course_at_a_time(course):
+    with alone_in(course), pytest.raises(RuntimeError, match="another run marks this course"):
+        mark_all(course)
+
+
+def test_what_makes_no_sense_is_said(course):
+    with pytest.raises(ValueError, match="at_a_time=-1: expected a whole number from 0"):
+        mark_all(course, at_a_time=-1)
+
+
+def test_definitions_of_a_cell_make_no_call():
+    cell = "import a\nx = 1\ny = f(1)\nz: int = 2\nx += 1\ndef g(): f(3)\nfor i in 1, 2: g()\nf(4)"
+    assert definitions(cell).splitlines() == [
+        "import a", "x = 1", "z: int = 2", "def g():", "    f(3)"
+    ]  # fmt: skip
+    assert definitions("def g(:") == ""
 
 
 # --- Locked in ------------------------------------------------------------------------------------
@@ -367,6 +426,42 @@ found = reach()
 def twice(x):
     return found or 2 * x
 """
+
+
+BOMB = """
+import os
+def twice(x):
+    global born
+    born = 0
+    try:
+        while born < 500:
+            if os.fork() == 0:
+                os.read(os.pipe()[0], 1)
+            born += 1
+    except OSError:
+        pass
+    return 2 * x if born < 100 else born
+"""
+
+
+@pytest.mark.skipif(not sandbox() or os.getuid() == 0, reason="bubblewrap, and no root")
+def test_an_answer_starts_few_processes(course):
+    hand_in(course, "many", BOMB)
+    [one] = mark_all(course)
+    assert one.score == 3
+
+
+def test_what_is_not_held_is_said(monkeypatch):
+    from cnnlib.classroom import marking
+
+    monkeypatch.setattr(os, "getuid", lambda: 0)
+    monkeypatch.setattr(marking, "sandbox", lambda: ("bwrap",))
+    assert "no limit on the number of processes" in "".join(warnings())
+    monkeypatch.setattr(marking, "sandbox", lambda: ())
+    assert "they can read files" in "".join(warnings())
+    monkeypatch.setattr(os, "getuid", lambda: 1000)
+    monkeypatch.setattr(marking, "sandbox", lambda: ("bwrap",))
+    assert not list(warnings())
 
 
 @pytest.mark.skipif(not sandbox(), reason="no bubblewrap that may be used")

@@ -235,6 +235,16 @@ def test_what_never_ends_is_ended(program, fresh):
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="needs Linux's limits")
+def test_a_grader_counts_the_seconds_in_which_an_answer_computes():
+    asked = DOUBLE._replace(seconds=1.0)
+    waits = "import time\ntime.sleep(1.5)\ndef f(x): return 2 * x"
+    assert verdict_on(waits, asked, fresh=True)
+    assert verdict_on(waits, asked).kind == "time"  # a student at the screen counts on the wall
+    computes = waits.replace("time.sleep(1.5)", "while time.process_time() < 3: pass")
+    assert verdict_on(computes, asked, fresh=True).kind == "time"
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="needs Linux's limits")
 @pytest.mark.parametrize(
     "program",
     [

@@ -1,4 +1,4 @@
-"""python -m cnnlib.classroom make BOOK FOLDER | mark COURSE [ASSIGNMENT] [--again]
+"""python -m cnnlib.classroom make BOOK FOLDER | mark COURSE [ASSIGNMENT] [--again] [--at-a-time N]
 
 make  from the exercises under BOOK, writes what a teacher needs into FOLDER; `course` in it is a
       course of nbgrader
@@ -7,6 +7,7 @@ mark  marks what students handed in, each answer in a process apart; writes COUR
 
 import argparse
 import sys
+import time
 from pathlib import Path
 
 ADDRESS = "https://github.com/cnn-taken-apart/book@students"
@@ -27,10 +28,13 @@ def main(arguments: list[str] | None = None) -> int:
     mark.add_argument("course", type=Path)
     mark.add_argument("assignment", nargs="?")
     mark.add_argument("--again", action="store_true", help="also what is marked already")
+    mark.add_argument(
+        "--at-a-time", type=int, default=0, help="submissions; as many as cores if not given"
+    )
     asked = parser.parse_args(arguments)
     try:
         return _make(asked) if asked.word == "make" else _mark(asked)
-    except (FileNotFoundError, ValueError) as error:
+    except (FileNotFoundError, RuntimeError, ValueError) as error:
         print(error, file=sys.stderr)
         return 1
 
@@ -68,9 +72,10 @@ def _make(asked: argparse.Namespace) -> int:
 def _mark(asked: argparse.Namespace) -> int:
     from cnnlib.classroom.marking import mark_all, tell, write_marks
 
-    marks = mark_all(asked.course, asked.assignment, again=asked.again)
+    started = time.perf_counter()
+    marks = mark_all(asked.course, asked.assignment, again=asked.again, at_a_time=asked.at_a_time)
     write_marks(marks, asked.course / "marks.csv")
-    print("\n".join(tell(marks)))
+    print("\n".join(tell(marks, time.perf_counter() - started)))
     return 1 if any(one.fault for one in marks) else 0
 
 

@@ -17,7 +17,10 @@ def open_course(course: Path) -> NbGraderAPI:
     if not (course / "nbgrader_config.py").is_file():
         raise FileNotFoundError(f"{course}: no course (there is no nbgrader_config.py)")
     config = PyFileConfigLoader("nbgrader_config.py", path=str(course)).load_config()
-    config.CourseDirectory.root = str(course.resolve())
+    root = course.resolve()
+    config.CourseDirectory.root = str(root)
+    if "db_url" not in config.CourseDirectory:  # nbgrader's own, but several may write by turns
+        config.CourseDirectory.db_url = f"sqlite:///{root / 'gradebook.db'}?timeout=60"
     own = str(Path(sys.executable).parent)  # nbgrader calls the program alembic of our environment
     if own not in os.environ["PATH"].split(os.pathsep):
         os.environ["PATH"] = os.pathsep.join([own, os.environ["PATH"]])

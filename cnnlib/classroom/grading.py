@@ -6,6 +6,7 @@ in a new Python that knows nothing of what is expected, locked in by bubblewrap 
 has it.
 """
 
+import ast
 import json
 import os
 import re
@@ -77,16 +78,54 @@ def sandbox() -> tuple[str, ...]:
 
 
 def mark(graded: Graded, answer: str, others: Sequence[str]) -> Verdict:
-    """The verdict on an exercise: by the answer's cell alone, or with the student's other cells.
+    """The verdict on an exercise: by the answer's cell alone, or with the student's other cells
+    where it lacks a name that stands in them.
 
-    An endless loop in somebody else's exercise then costs no points here.
+    An endless loop in somebody else's exercise then costs no points here; nor does the long
+    training of an experiment, for what other cells only define is tried first.
     """
-    calls = [case.call for case in graded.record.cases]
-    alone = judge(graded.record, run_apart(graded.record, [answer], calls, sandbox()))
-    if alone.kind not in ("raised", "missing") or not others:
+    alone = _verdict(graded.record, [answer])
+    lacking = _lacking(alone)
+    if not lacking or not any(lacking in cell for cell in others):
         return alone
-    whole = judge(graded.record, run_apart(graded.record, [*others, answer], calls, sandbox()))
-    return alone if whole.kind in ("time", "memory", "died") else whole
+    defined = _verdict(graded.record, [*map(definitions, others), answer])
+    if defined:
+        return defined
+    whole = _verdict(graded.record, [*others, answer])
+    return defined if whole.kind in ("time", "memory", "died") else whole
+
+
+def _verdict(record: Record, cells: Sequence[str]) -> Verdict:
+    calls = [case.call for case in record.cases]
+    return judge(record, run_apart(record, cells, calls, sandbox()))
+
+
+def _lacking(verdict: Verdict) -> str:
+    """What there was not: the function, a name, or a module's part that an import elsewhere would
+    have loaded; "" if it failed in another way."""
+    if verdict.kind == "missing":
+        return verdict.record.name
+    if verdict.kind != "raised" or verdict.raised.type not in ("NameError", "AttributeError"):
+        return ""
+    message = verdict.raised.message
+    if verdict.raised.type == "AttributeError" and not message.startswith("module "):
+        return ""
+    return (re.findall(r"'(\w+)'", message) or [""])[-1]
+
+
+def definitions(cell: str) -> str:
+    """A cell's functions, classes, imports and values that are written out; no call is left."""
+    try:
+        body = ast.parse(cell).body
+    except SyntaxError:
+        return ""
+    return "\n".join(ast.unparse(part) for part in body if _defines(part))
+
+
+def _defines(part: ast.stmt) -> bool:
+    if isinstance(part, ast.Assign | ast.AnnAssign):
+        return not any(isinstance(inner, ast.Call) for inner in ast.walk(part))
+    return isinstance(part, ast.FunctionDef | ast.ClassDef | ast.Import | ast.ImportFrom)
 
 
 def told(verdict: Verdict, public: int) -> str:

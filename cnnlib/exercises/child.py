@@ -23,6 +23,8 @@ MEMORY = 1 << 30  # bytes that a run may take beside what was in use when it beg
 MOST_PRINTED = 10_000  # characters that are kept
 MOST_ANSWERED = 1 << 26  # bytes
 STARTING = 60.0  # seconds that Python and torch may take to start, on the slowest machine
+PATIENCE = 4  # for an answer that waits or is kept waiting: times its seconds of computing
+PROCESSES = 64  # that an answer that is locked in may have at a time, threads among them
 
 
 class CouldNotRun(RuntimeError):
@@ -47,14 +49,16 @@ def run_apart(
 ) -> Run:
     """Run a notebook's cells, then evaluate ``calls``, in a new Python: a grader's way.
 
-    It holds nothing of this process's memory or environment, and so not what is expected.
-    ``within`` is the beginning of a command that locks in the command behind it, as bubblewrap
-    does.
+    It holds nothing of this process's memory or environment, and so not what is expected. Its
+    seconds are those in which it computes, so that a busy machine costs nobody a mark. ``within``
+    is the beginning of a command that locks in the command behind it, as bubblewrap does; then it
+    may have few processes (Linux counts them apart in there, but none of root's).
 
     Raises:
         CouldNotRun: if the new Python did not start, or the exercise's own setup failed.
     """
-    return _run_fresh(_task(record, calls) | {"cells": list(cells)}, record.seconds, within)
+    task = _task(record, calls) | {"cells": list(cells), "seconds": record.seconds}
+    return _run_fresh(task | {"processes": PROCESSES if within else 0}, within)
 
 
 def _task(record: Record, calls: Sequence[str]) -> dict[str, Any]:
@@ -97,7 +101,7 @@ def _keep_only(tell: int, show: int) -> None:
     os.closerange(tell + 1, os.sysconf("SC_OPEN_MAX"))
 
 
-def _run_fresh(task: dict[str, Any], seconds: float, within: Sequence[str]) -> Run:
+def _run_fresh(task: dict[str, Any], within: Sequence[str]) -> Run:
     answers, tell = os.pipe()
     start = "from cnnlib.exercises.child_side import main; main()"
     child = subprocess.Popen(
@@ -117,7 +121,7 @@ def _run_fresh(task: dict[str, Any], seconds: float, within: Sequence[str]) -> R
         pass  # it ended before it read: what came says so
     printed = os.dup(child.stdout.fileno())
     child.stdout.close()
-    run = _follow(child.pid, answers, printed, seconds)
+    run = _follow(child.pid, answers, printed, PATIENCE * task["seconds"])
     child.returncode = 0  # _follow has waited for it
     return run
 

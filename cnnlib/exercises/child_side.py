@@ -6,9 +6,11 @@ the pipe whose number is its argument.
 
 import json
 import linecache
+import math
 import os
 import sys
 import sysconfig
+import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -35,13 +37,15 @@ def run_calls(
     answer.
     """
     if task["memory"]:  # else this is no process of our own
-        _limit(task["memory"])
+        _limit(task["memory"], task.get("processes", 0))
         _one_thread()
     space: dict[str, Any] = {"__name__": "exercise"}
     answer, flush, dumps = _answer, _flush, json.dumps  # the program may change our module
     failed = None
     try:
         exec(task["setup"], space)
+        if seconds := task.get("seconds"):
+            _limit_computing(seconds, lambda: say(dumps({"ended": "time"})))
         say(dumps({"started": True}))
         if function is not None:
             space[task["name"]] = function
@@ -126,8 +130,9 @@ def _is_students(filename: str) -> bool:
     return not any(filename.startswith(folder) for folder in ours)
 
 
-def _limit(room: int) -> None:
-    """At most ``room`` bytes more than now in memory, and in a file, where there are limits."""
+def _limit(room: int, processes: int) -> None:
+    """At most ``room`` bytes more than now in memory, and in a file, where there are limits; and
+    at most so many processes, if not 0."""
     try:
         import resource
 
@@ -136,8 +141,31 @@ def _limit(room: int) -> None:
         resource.setrlimit(resource.RLIMIT_AS, (most, most))
         resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        if processes:
+            resource.setrlimit(resource.RLIMIT_NPROC, (processes, processes))
     except (ImportError, OSError, ValueError):
         pass  # no such limit here: the limit on time still holds
+
+
+def _limit_computing(seconds: float, say: Callable[[], Any]) -> None:
+    """Say so and end after so many seconds of this process on a core, rounded up, from now on.
+
+    The clock on the wall is the parent's: it ends what waits, or does not heed the signal.
+    """
+    try:
+        import resource
+        import signal
+
+        def end(*_) -> None:
+            _flush()
+            say()
+            os._exit(0)
+
+        most = math.ceil(time.process_time() + seconds)
+        signal.signal(signal.SIGXCPU, end)
+        resource.setrlimit(resource.RLIMIT_CPU, (most, resource.RLIM_INFINITY))
+    except (ImportError, AttributeError, OSError, ValueError):
+        pass  # no such limit here
 
 
 def _one_thread() -> None:
