@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from cnnlib.exercises import __main__ as command
 from cnnlib.exercises.chapter import with_exercises
 from cnnlib.exercises.record import chapters, records_of, write_records
 from cnnlib.exercises.source import (
@@ -321,6 +322,19 @@ def test_a_solution_that_does_not_answer_is_no_record(written):
     for program in ("def twice(x): ...", "def twice(x): return {x}", "twice = 2", "1 / 0"):
         with pytest.raises(SourceError, match=r"chapter\.twice: the solution"):
             record_from(source._replace(solution=program))
+
+
+@pytest.mark.parametrize("case", [1, 2, 7])  # the last is a hidden one
+def test_a_case_whose_value_is_none_is_not_written(written, monkeypatch, tmp_path, capsys, case):
+    path = written(WHOLE.replace("return 2 * x", f"return None if x == {case} else 2 * x"))
+    chapter = path.with_name("chapter.md")
+    chapter.write_text("<!-- exercise: twice -->\n<!-- end of exercise -->\n")
+    before = chapter.read_text()
+    monkeypatch.setattr(command, "RECORDS", tmp_path)
+    assert command.main(["write", str(tmp_path)]) == 1
+    call = "twice(one)" if case == 1 else f"twice({case})"
+    assert f"chapter.twice: the solution gives None for {call}; expected" in capsys.readouterr().err
+    assert chapter.read_text() == before and not list(tmp_path.glob("*.json"))
 
 
 def test_a_record_holds_what_is_public_and_no_more(written):

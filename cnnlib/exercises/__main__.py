@@ -51,6 +51,8 @@ def write(paths: list[Path]) -> int:
         chapter = path.with_name(path.name.replace(SUFFIX, ".md"))
         text = with_exercises(chapter.read_text("utf-8"), sources)
         judged = [source for source in sources if isinstance(source, Source)]
+        for source in judged:
+            record_from(source, hidden=True)  # refuses a hidden case that has no value
         records = write_records([record_from(source) for source in judged])
         (Path(str(RECORDS)) / f"{chapter.stem}.json").write_text(records, "utf-8")
         chapter.write_text(text, "utf-8")

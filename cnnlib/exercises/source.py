@@ -301,9 +301,14 @@ def _bare(source: Source) -> Record:
 
 def _values(source: Source, run: Run, calls: Sequence[str]) -> list[Any]:
     for call, result in zip(calls, run.results, strict=False):
-        if result.raised or result.shown is not None or result.value is None:
-            came = result.raised or result.shown or "None"
+        if result.raised or result.shown is not None:
+            came = result.raised or result.shown
             raise SourceError(f"{source.key}: the solution gives {came} for {call}")
+        if result.value is None:
+            raise SourceError(
+                f"{source.key}: the solution gives None for {call}; expected a value, for None is "
+                "what a function gives that is not begun"
+            )
     if run.ended or len(run.results) < len(calls):
         why = f"{run.ended} {run.raised or ''}".strip()
         raise SourceError(f"{source.key}: the solution did not answer all calls: {why}")
