@@ -1,6 +1,9 @@
 """What a teacher hands out or keeps: plain notebooks, and the answer book."""
 
+import json
 import re
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -10,7 +13,10 @@ import pytest
 from cnnlib.classroom.answers import answer_book, write_pdf
 from cnnlib.classroom.chapters import chapters_in
 from cnnlib.classroom.notebooks import (
+    INSTALL,
+    REPOSITORY,
     Place,
+    address_of,
     labels_in,
     notebook_of,
     part_of,
@@ -18,7 +24,8 @@ from cnnlib.classroom.notebooks import (
     quote_admonitions,
     write_notebooks,
 )
-from tests.test_exercises_source import CHAIN, EXPERIMENT, WHOLE
+from tests.conftest import ROOT, book_part
+from tests.test_exercises_source import ALL, CHAIN, EXPERIMENT, WHOLE, secrets
 
 BOOK = Path(__file__).parents[1] / "book"
 
@@ -89,8 +96,83 @@ def test_notebooks_of_all_chapters_with_code_and_a_zip_of_them(book, tmp_path):
     assert "__mul__" not in text and "It was seven" not in text
 
 
-def test_no_sign_of_myst_is_left_in_any_chapter_of_the_book(tmp_path):
-    for path in write_notebooks(BOOK, tmp_path / "notebooks", "https://here"):
+@pytest.fixture(scope="module")
+def notebooks(tmp_path_factory) -> list[Path]:
+    """Those of this book, as the branch has them, in a folder ``notebooks``."""
+    folder = tmp_path_factory.mktemp("made") / "notebooks"
+    command = [sys.executable, "-m", "cnnlib.classroom", "notebooks", BOOK, folder]
+    said = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert f"with cnnlib of {address_of(BOOK)}" in said.stdout
+    return sorted(folder.rglob("*.ipynb"))
+
+
+def test_the_first_cell_of_code_installs_cnnlib_at_the_books_commit(notebooks):
+    head = subprocess.run(
+        ["git", "-C", ROOT, "rev-parse", "HEAD"], capture_output=True, text=True, check=False
+    )
+    address = f"{REPOSITORY}@{head.stdout.strip()}".rstrip("@")
+    for path in notebooks:
+        first = next(c for c in nbformat.read(path, as_version=4).cells if c.cell_type == "code")
+        assert f'"cnnlib @ git+{address}"' in first.source
+
+
+def test_a_book_without_a_repository_installs_what_is_newest(tmp_path):
+    assert address_of(tmp_path) == REPOSITORY
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_where_the_library_is_nothing_is_installed(there, monkeypatch, capsys):
+    program = INSTALL.format(address="https://here@abc").replace("%pip install --quiet", "asked =")
+    monkeypatch.setitem(sys.modules, "cnnlib", sys.modules["cnnlib"] if there else None)
+    space = {}
+    exec(program, space)
+    assert space.get("asked") == (None if there else "cnnlib @ git+https://here@abc")
+    assert ("Installing cnnlib" in capsys.readouterr().out) is not there
+
+
+def test_no_answer_stands_in_a_notebook(notebooks):
+    texts = [
+        re.sub(r"\s+", " ", "\n".join(cell.source for cell in nbformat.read(path, 4).cells))
+        for path in notebooks
+    ]
+    assert len(texts) > 40 and len(ALL) > 80
+    for source in ALL:
+        for secret in secrets(source):
+            assert not any(re.sub(r"\s+", " ", secret) in text for text in texts), source.key
+
+
+def test_colab_opens_each_chapters_own_notebook(notebooks):
+    """The theme gives a page's source; the branch has a notebook for each page with code."""
+    launch = book_part("launch")
+    folder = next(path for path in notebooks[0].parents if path.name == "notebooks")
+    there = {path.relative_to(folder).as_posix() for path in notebooks}
+    theirs = "https://colab.research.google.com/github/org/repo/blob/main/book/{}.md"
+    opened = set()
+    for path in BOOK.rglob("*.md"):
+        if re.search(r"^kernelspec:", path.read_text("utf-8"), re.MULTILINE):
+            page = path.relative_to(BOOK).with_suffix("").as_posix()
+            address = launch.notebook_address(theirs.format(page))
+            start, _, name = address.partition("/blob/notebooks/")
+            assert start == "https://colab.research.google.com/github/org/repo"
+            opened.add(name)
+    assert opened == there
+
+
+def test_a_codespace_sets_itself_up_with_the_books_own_words():
+    settings = json.loads((ROOT / ".devcontainer" / "devcontainer.json").read_text())
+    version = re.search(r"python:(\d\.\d+)$", settings["image"])[1]
+    matrix = (ROOT / ".github" / "workflows" / "test.yml").read_text()
+    oldest, newest = re.search(r'python: \["([\d.]+)", "([\d.]+)"\]', matrix).groups()
+    assert int(oldest[2:]) <= int(version[2:]) <= int(newest[2:])
+    word, target = settings["postCreateCommand"].split()
+    assert (
+        word == "make"
+        and f"$(VENV)/{target.removeprefix('.venv/')}:" in (ROOT / "Makefile").read_text()
+    )
+
+
+def test_no_sign_of_myst_is_left_in_any_chapter_of_the_book(notebooks):
+    for path in notebooks:
         for cell in nbformat.read(path, as_version=4).cells:
             if cell.cell_type == "markdown":
                 found = re.search(r"\{\w+\}`|^:::|^```\{|\.md\)|^\([\w-]+\)=", cell.source, re.M)

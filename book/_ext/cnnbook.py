@@ -2,6 +2,7 @@
 
 - ``running`` runs the chapters, and keeps the results of those that have not changed.
 - ``pages`` sees to it that each page loads what it uses.
+- ``launch`` leads from each page to its notebook on Colab.
 - ``site_files`` puts the widgets' files and the front page into the site.
 - ``questions`` counts what there is to answer on each page.
 - ``from_disk`` writes what pages need that are opened by a double-click.
@@ -11,7 +12,16 @@
 
 from sphinx.application import Sphinx
 
-PARTS = ("running", "pages", "site_files", "questions", "from_disk", "page_python", "report")
+PARTS = (
+    "running",
+    "pages",
+    "launch",
+    "site_files",
+    "questions",
+    "from_disk",
+    "page_python",
+    "report",
+)
 
 
 def setup(app: Sphinx) -> dict:

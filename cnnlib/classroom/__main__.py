@@ -1,7 +1,8 @@
-"""python -m cnnlib.classroom make BOOK FOLDER | mark COURSE [ASSIGNMENT] [--again] [--at-a-time N]
+"""python -m cnnlib.classroom make|notebooks BOOK FOLDER | mark COURSE [ASSIGNMENT] [--again]
 
 make  from the exercises under BOOK, writes what a teacher needs into FOLDER; `course` in it is a
       course of nbgrader
+notebooks  writes the chapters as plain notebooks and no more
 mark  marks what students handed in, each answer in a process apart; writes COURSE/marks.csv
 """
 
@@ -10,19 +11,20 @@ import sys
 import time
 from pathlib import Path
 
-ADDRESS = "https://github.com/cnn-taken-apart/book@students"
-
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m cnnlib.classroom", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     words = parser.add_subparsers(dest="word", required=True)
-    make = words.add_parser("make")
-    make.add_argument("book", type=Path)
-    make.add_argument("folder", type=Path)
-    make.add_argument(
-        "--address", default=ADDRESS, help="of the repository that notebooks install cnnlib from"
-    )
+    make, notebooks = words.add_parser("make"), words.add_parser("notebooks")
+    for word in (make, notebooks):
+        word.add_argument("book", type=Path)
+        word.add_argument("folder", type=Path)
+        word.add_argument(
+            "--address",
+            help="REPOSITORY@COMMIT that notebooks install cnnlib from; the public one and this "
+            "book's commit if not given",
+        )
     make.add_argument("--site", type=Path, default=Path("_build/html"), help="the built book")
     mark = words.add_parser("mark")
     mark.add_argument("course", type=Path)
@@ -33,7 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     asked = parser.parse_args(arguments)
     try:
-        return _make(asked) if asked.word == "make" else _mark(asked)
+        return {"make": _make, "notebooks": _notebooks, "mark": _mark}[asked.word](asked)
     except (FileNotFoundError, RuntimeError, ValueError) as error:
         print(error, file=sys.stderr)
         return 1
@@ -46,15 +48,13 @@ def _make(asked: argparse.Namespace) -> int:
     from cnnlib.classroom.assignments import write_course
     from cnnlib.classroom.chapters import chapters_in
     from cnnlib.classroom.course import release
-    from cnnlib.classroom.notebooks import write_notebooks
     from cnnlib.classroom.quizzes import write_quizzes
 
     chapters = list(chapters_in(asked.book))
     write_course(chapters, asked.folder / "course")
     release(asked.folder / "course")
     print(f"{asked.folder}/course: {len(chapters)} assignments of nbgrader")
-    notebooks = write_notebooks(asked.book, asked.folder / "notebooks", asked.address)
-    print(f"{asked.folder}/notebooks.zip: {len(notebooks)} plain notebooks")
+    _write_notebooks(asked, asked.folder / "notebooks")
     if (asked.site / "index.html").is_file():
         written, left_out = write_quizzes(asked.site, asked.folder / "quizzes")
         print(
@@ -67,6 +67,19 @@ def _make(asked: argparse.Namespace) -> int:
     print(f"{page}: the answer book, not for students")
     print(f"{pdf}: to print" if write_pdf(page, pdf) else "no PDF of it: there is no Chromium here")
     return 0
+
+
+def _notebooks(asked: argparse.Namespace) -> int:
+    _write_notebooks(asked, asked.folder)
+    return 0
+
+
+def _write_notebooks(asked: argparse.Namespace, folder: Path) -> None:
+    from cnnlib.classroom.notebooks import address_of, write_notebooks
+
+    address = asked.address or address_of(asked.book)
+    written = write_notebooks(asked.book, folder, address)
+    print(f"{folder}.zip: {len(written)} plain notebooks, with cnnlib of {address}")
 
 
 def _mark(asked: argparse.Namespace) -> int:

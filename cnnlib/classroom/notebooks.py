@@ -6,6 +6,7 @@ are no Markdown: here they become quotes, code and words, and links lead from no
 
 import ast
 import re
+import subprocess
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,16 +20,31 @@ from nbformat.v4 import new_code_cell, new_markdown_cell
 from cnnlib.classroom.chapters import KERNEL, title_of
 from cnnlib.classroom.roles import plain_roles
 
-INSTALL = """# On Colab and the like: install the book's library, which takes a minute or two.
+REPOSITORY = "https://github.com/cnn-taken-apart/book"
+INSTALL = """# Installs the book's library on Colab and the like. Where it is, nothing happens.
 try:
     import cnnlib
 except ImportError:
+    print("Installing cnnlib, the book's library: a minute or two.")
     %pip install --quiet "cnnlib @ git+{address}"
+"""
+README = """# The chapters as plain notebooks
+
+Written by `python -m cnnlib.classroom notebooks` from {address}. Do not change them here.
 """
 LABEL = re.compile(r"^\(([\w-]+)\)=\s*\n+#+ (.+)$", re.MULTILINE)
 OPENING = re.compile(r":::\{(\w+)\} *(.*)$")
 INCLUDE = re.compile(r"^```\{literalinclude\} (\S+)\n((?::.*\n)*)```$", re.MULTILINE)
 OWN_LINK = re.compile(r"\]\(((?:\.\./)*[\w/-]+)\.md(#[\w-]+)?\)")
+
+
+def address_of(book: Path) -> str:
+    """The public repository, for pip, at the commit that this book stands at; at its newest where
+    the book stands in no repository."""
+    said = subprocess.run(
+        ["git", "-C", book, "rev-parse", "HEAD"], capture_output=True, text=True, check=False
+    )
+    return REPOSITORY if said.returncode else f"{REPOSITORY}@{said.stdout.strip()}"
 
 
 class Place(NamedTuple):
@@ -127,6 +143,8 @@ def notebooks_of(book: Path, address: str) -> Iterator[tuple[str, NotebookNode]]
 
 def write_notebooks(book: Path, folder: Path, address: str) -> list[Path]:
     """Write the notebooks under ``folder`` and, beside it, a zip of them all."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "README.md").write_text(README.format(address=address), "utf-8")
     written = []
     for page, notebook in notebooks_of(book, address):
         path = folder / f"{page}.ipynb"

@@ -29,6 +29,8 @@ def test_launch_button_opens_its_own_chapter_as_a_notebook(site, chapter):
     text = (site / f"{chapter}.html").read_text(encoding="utf-8")
     launched = f"?urlpath=lab/tree/{chapter}.md" in text
     assert launched == (chapter in CHAPTERS)
+    notebook = f"/blob/notebooks/{chapter.removeprefix('book/')}.ipynb"  # on Colab
+    assert (notebook in text) == launched
     assert (ROOT / f"{chapter}.md").exists()
 
 
