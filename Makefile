@@ -34,14 +34,14 @@ test: book  ## build the book, then run the unit, chapter and browser tests
 test-fast: $(VENV)/.ready  ## run the tests that need neither the built book nor a browser
 	@$(PYTEST) -m "not book and not browser"
 
-classroom: $(VENV)/.ready  ## what teachers need, into _build/classroom: assignments, answers, notebooks
+classroom: $(VENV)/.ready  ## what teachers need, into _build/classroom: assignments, answers, slides …
 	@browser="$$($(PY) -m tests.browser.chromium)" && CHROMIUM="$$browser" \
 	  $(PY) -m cnnlib.classroom make book _build/classroom
 
 lint: $(VENV)/.ready  ## check formatting, imports, the front-end modules and their types
 	$(PY) -m ruff format --check .
 	$(PY) -m ruff check .
-	$(VENV)/bin/oxlint --config tests/oxlint.jsonc --deny-warnings cnnlib/widgets book/_static
+	$(VENV)/bin/oxlint --config tests/oxlint.jsonc --deny-warnings cnnlib/widgets cnnlib/classroom book/_static
 	$(PY) -m tests.types.check
 	$(PY) -m pytest -q tests/test_front_end.py
 

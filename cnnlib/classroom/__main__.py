@@ -49,6 +49,7 @@ def _make(asked: argparse.Namespace) -> int:
     from cnnlib.classroom.chapters import chapters_in
     from cnnlib.classroom.course import release
     from cnnlib.classroom.quizzes import write_quizzes
+    from cnnlib.classroom.slides import write_slides
 
     chapters = list(chapters_in(asked.book))
     write_course(chapters, asked.folder / "course")
@@ -60,8 +61,10 @@ def _make(asked: argparse.Namespace) -> int:
         print(
             f"{asked.folder}/quizzes: {written} questions for Moodle, {left_out} sketches left out"
         )
+        decks = write_slides(asked.site, asked.folder / "slides")
+        print(f"{asked.folder}/slides: {len(decks)} decks")
     else:
-        print(f"no quizzes for Moodle: there is no built book in {asked.site} (`make book`)")
+        print(f"no quizzes and no slides: there is no built book in {asked.site} (`make book`)")
     page, pdf = asked.folder / "answers.html", asked.folder / "answers.pdf"
     page.write_text(answer_book(chapters), "utf-8")
     print(f"{page}: the answer book, not for students")
