@@ -1,5 +1,5 @@
-"""What teachers make of the book's exercises: assignments, an answer book, marks.
+"""What teachers make of the book: assignments, an answer book, slides, notebooks, marks.
 
-``python -m cnnlib.classroom make book _build/classroom`` makes it all; ``... grade COURSE`` marks
-what came in. Everything comes from the exercises' sources beside the chapters.
+``python -m cnnlib.classroom make book _build/classroom`` makes it all; ``... mark COURSE`` marks
+what came in. Exercises come from their sources beside the chapters, slides from the built book.
 """

@@ -3,28 +3,25 @@
 import json
 import os
 import re
-import secrets
 import shlex
 import shutil
-import socket
 import subprocess
 import sys
-import threading
 import time
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from tests.browser.binder import chapters_in, memory, opened
+from tests.browser.lab import MINUTES, Lab, Notebook, environment_in, serving_lab
 from tests.browser.test_feature_maps import over, pixels
 from tests.browser.test_feature_maps import words as sentences
 from tests.browser.test_occlusion import bars, words
 from tests.browser.test_switches import numbers
 from tests.conftest import ROOT
 
-MINUTES = 60_000  # in Playwright's milliseconds
 FRONT_MATTER = """---
 jupytext: {text_representation: {extension: .md, format_name: myst}}
 kernelspec: {display_name: Python 3, language: python, name: python3}
@@ -38,6 +35,8 @@ def notebook(*cells: str) -> str:
 
 
 NOTEBOOKS = {
+    "whole.md": notebook("kept = bytearray(b'x') * 300_000_000\ndel kept", "1 + 1"),
+    "failing.md": notebook("1 / 0", "1 + 1"),
     "convolution.md": notebook(
         "from cnnlib.widgets.convolution_explorer import ConvolutionExplorer\n"
         "widget = ConvolutionExplorer(stride=1)\nwidget",
@@ -133,124 +132,29 @@ NOTEBOOKS = {
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory) -> Iterator[Callable[[str], str]]:
-    """lab(path) -> the address that opens it, in a JupyterLab that serves notebooks and chapters.
+def server(tmp_path_factory) -> Iterator[Lab]:
+    """A JupyterLab that serves notebooks and chapters.
 
-    It opens with no other tab. Set up as .binder/postBuild sets up Binder's, in folders of its own.
+    Set up as .binder/postBuild sets up Binder's, in folders of its own.
     """
     home = tmp_path_factory.mktemp("lab")
     files = home / "files"
     shutil.copytree(ROOT / "book", files / "book", ignore=shutil.ignore_patterns("_*"))
     for name, text in NOTEBOOKS.items():
         (files / name).write_text(text)
-    own = {
-        "JUPYTER_CONFIG_DIR": home / "config",
-        "JUPYTER_DATA_DIR": home / "data",
-        "JUPYTER_RUNTIME_DIR": home / "runtime",
-        "IPYTHONDIR": home / "ipython",
-    }
-    environment = {**os.environ, **{name: str(folder) for name, folder in own.items()}}
+    environment = environment_in(home)
     viewer = (ROOT / ".binder" / "postBuild").read_text().splitlines()[-1]
     python, *arguments = shlex.split(viewer)
     assert python == "python"
     subprocess.run([sys.executable, *arguments], env=environment, check=True)
-    quiet = {"fetchNews": "false", "checkForUpdates": False, "doNotDisturbMode": True}
-    settings = home / "config" / "labconfig" / "default_setting_overrides.json"
-    overrides = json.loads(settings.read_text())
-    overrides["@jupyterlab/apputils-extension:notification"] = quiet
-    settings.write_text(json.dumps(overrides))
-
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    token = secrets.token_hex(16)
-    options = {
-        "ServerApp.ip": "127.0.0.1",
-        "ServerApp.port": port,
-        "ServerApp.port_retries": 0,
-        "ServerApp.allow_root": True,
-        "ServerApp.root_dir": files,
-        "IdentityProvider.token": token,
-        "LabApp.open_browser": False,
-        "LabApp.expose_app_in_browser": True,
-        "LabApp.extension_manager": "readonly",
-    }
-    server = subprocess.Popen(
-        [sys.executable, "-m", "jupyterlab", *(f"--{k}={v}" for k, v in options.items())],
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    try:
-        said = [*iter_until(server.stdout, "is running at")]
-        assert server.poll() is None, "".join(said)
-        # Nobody reads what else it says, but a full pipe would stop it.
-        threading.Thread(target=deque, args=(server.stdout, 0), daemon=True).start()
-        address = f"http://127.0.0.1:{port}"
-
-        def address_of(path: str) -> str:
-            shutil.rmtree(home / "config" / "lab" / "workspaces", ignore_errors=True)
-            return f"{address}/lab/tree/{path}?token={token}"
-
-        yield address_of
-    finally:
-        server.terminate()
-        server.wait(30)
+    with serving_lab([sys.executable], files, home, environment) as server:
+        yield server
 
 
-def iter_until(lines: Iterable[str], words: str) -> Iterator[str]:
-    """The lines up to the one that has these words."""
-    for line in lines:
-        yield line
-        if words in line:
-            return
-
-
-class Notebook:
-    """A notebook open in JupyterLab, in the browser."""
-
-    def __init__(self, page: Page, address: str) -> None:
-        self.page = page
-        page.goto(address, timeout=2 * MINUTES)
-        page.locator(".jp-Notebook").wait_for(timeout=2 * MINUTES)
-        page.wait_for_function(
-            "window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel"
-            "?.status === 'idle'",
-            timeout=2 * MINUTES,
-        )
-
-    def run(self, cell: int) -> None:
-        """Run one cell and wait until the kernel has done it."""
-        self.page.evaluate(
-            """async (index) => {
-                const { content } = jupyterapp.shell.currentWidget;
-                content.activeCellIndex = index;
-                await jupyterapp.commands.execute("notebook:run-cell");
-            }""",
-            cell,
-        )
-
-    def run_all(self) -> None:
-        self.page.evaluate("jupyterapp.commands.execute('notebook:run-all-cells')")
-
-    def printed(self, cell: int) -> str:
-        return self.page.evaluate(
-            """(index) => {
-                const cell = jupyterapp.shell.currentWidget.content.widgets[index];
-                return cell.model.outputs.toJSON().map((output) => output.text ?? "").join("");
-            }""",
-            cell,
-        )
-
-    def errors(self) -> list[str]:
-        return self.page.evaluate(
-            """() => jupyterapp.shell.currentWidget.content.widgets
-                .filter((cell) => cell.model.type === "code")
-                .flatMap((cell) => cell.model.outputs.toJSON())
-                .filter((output) => output.output_type === "error")
-                .map((output) => `${output.ename}: ${output.evalue}`)"""
-        )
+@pytest.fixture(scope="module")
+def lab(server) -> Callable[[str], str]:
+    """lab(path) -> the address that opens it."""
+    return server.address_of
 
 
 @pytest.fixture
@@ -492,6 +396,35 @@ def test_binder_has_the_tested_torch_without_cuda():
     pinned = (ROOT / "requirements.txt").read_text().split()
     torch = next(line for line in pinned if line.startswith("torch=="))
     assert f"{torch}+cpu" in binder_requirements()
+
+
+def test_what_binder_runs_weekly_is_what_it_installs_and_every_chapter():
+    workflow = (ROOT / ".github" / "workflows" / "binder.yml").read_text()
+    version = re.search(r'python-version: "([\d.]+)"', workflow)[1]
+    assert f"python-{version}" == (ROOT / ".binder" / "runtime.txt").read_text().strip()
+    assert "python -m tests.browser.binder\n" in workflow
+    coded = {
+        path.relative_to(ROOT).as_posix()
+        for path in (ROOT / "book").rglob("*.md")
+        if re.search(r"^kernelspec:", path.read_text(), re.MULTILINE)
+    }
+    chapters = chapters_in(ROOT)
+    assert len(chapters) == len(coded) and set(chapters) == coded
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_chapter_is_run_to_its_end_and_its_memory_measured(server, browser):
+    whole = opened("whole.md", server, browser)
+    assert whole.fault == ""
+    assert 340 < whole.kernel < 600 and 40 < whole.server < 400  # 300 MB are gone by then
+    failing = opened("failing.md", server, browser)
+    assert failing.fault == "ZeroDivisionError: division by zero; 1 cells have not run"
+    assert failing.kernel < 200
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_the_peak_is_no_less_than_what_is_taken_now():
+    assert memory(os.getpid(), "VmHWM") >= memory(os.getpid(), "VmRSS") > 5
 
 
 def binder_requirements() -> list[str]:
