@@ -18,6 +18,7 @@ def made_in(tests: str, maker: str) -> anywidget.AnyWidget:
 
 SAMPLES: dict[str, Callable[[], anywidget.AnyWidget]] = {
     "aliasing": partial(Aliasing, period=5, twin=True, place=3),
+    "ask_imagenet": partial(made_in, "test_widgets_ask_imagenet", "make"),
     "augmentation": partial(made_in, "test_widgets_augmentation", "make"),
     "backward": partial(made_in, "test_widgets_backward", "make"),
     "checkerboard": partial(made_in, "test_widgets_checkerboard", "make"),
@@ -51,6 +52,7 @@ SAMPLES: dict[str, Callable[[], anywidget.AnyWidget]] = {
 # Entries of a widget's `fixed` whose texts are data, the same in all languages: names of layers,
 # classes, families.
 DATA: dict[str, tuple[str, ...]] = {
+    "ask_imagenet": ("network", "photographs", "categories"),
     "augmentation": ("pictures",),
     "code_exercise": ("record",),
     "draw_digit": ("networks",),

@@ -1,0 +1,173 @@
+// The picture with a cover to move, and the map of all covers.
+
+import { imageOf, perCent, SIDE, startsOf } from "./ask_pixels.js";
+import { button } from "./kit/controls.js";
+import { element, setAttribute, uniqueId, write } from "./kit/dom.js";
+import { cellAt, pointing } from "./kit/focus.js";
+import { paintMap, scaleBar, unpackPalettes } from "./kit/pixels.js";
+
+export const STRIDES = [4, 64];
+const STEP = 8; // pixels that an arrow key moves the cover
+
+const percents = (share) => `${(100 * share) / SIDE}%`;
+
+function lay(node, [top, left], [high, wide]) {
+  node.style.top = percents(top);
+  node.style.left = percents(left);
+  node.style.height = percents(high);
+  node.style.width = percents(wide);
+}
+
+// {node, show(planes, state, alt)}.
+export function coverStage({ say, choose, now }) {
+  const keysId = uniqueId("keys");
+  const canvas = element("canvas", { class: "cnn-pixels", role: "img", width: SIDE, height: SIDE });
+  const cover = element("div", { class: "ask-cover" });
+  const stage = element("div", {
+    class: "ask-stage", role: "application", tabindex: 0, "aria-label": say("stage"),
+    "aria-roledescription": say("stage.role"), "aria-describedby": keysId, onkeydown: key,
+  }, canvas, cover);
+  let drawn = null;
+  let held = [0, 0]; // where in the cover the pointer holds it
+
+  function key(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const { size, place, covered } = now();
+    const step = event.shiftKey ? 1 : STEP;
+    const to = moved(event.key, place, step, SIDE - size);
+    if (!to) return;
+    event.preventDefault();
+    choose(covered ? { place: to } : { covered: true });
+  }
+
+  const at = ({ clientX, clientY }) => {
+    const box = stage.getBoundingClientRect();
+    return [((clientY - box.top) / box.height) * SIDE, ((clientX - box.left) / box.width) * SIDE];
+  };
+  const go = (point) => {
+    const most = SIDE - now().size;
+    choose({
+      covered: true,
+      place: point.map((along, axis) => Math.min(Math.max(Math.round(along - held[axis]), 0), most)),
+    });
+  };
+  function press(point, event) {
+    event.preventDefault(); // no dragging of the picture
+    stage.focus({ preventScroll: true });
+    const { size, place, covered } = now();
+    const isOn = covered && point.every((along, axis) => along >= place[axis] && along < place[axis] + size);
+    held = point.map((along, axis) => (isOn ? along - place[axis] : size / 2));
+    go(point);
+  }
+  // A finger drags the cover and scrolls the page elsewhere; a tap brings the cover there.
+  pointing(cover, { at, press, drag: go, holdsTouch: true });
+  pointing(stage, { at: (event) => (event.target === cover ? null : at(event)), press, drag: go });
+
+  return {
+    node: element("figure", {}, element("figcaption", {}, say("stage.caption")), stage,
+      element("p", { class: "cnn-help", id: keysId }, say("stage.keys"))),
+    show(planes, { covered, place, size }, alt) {
+      setAttribute(canvas, "aria-label", alt);
+      cover.hidden = !covered;
+      lay(cover, place, [size, size]);
+      if (planes === drawn) return;
+      drawn = planes;
+      const pen = canvas.getContext("2d", { willReadFrequently: true });
+      if (planes) pen.putImageData(imageOf(planes), 0, 0);
+      else pen.clearRect(0, 0, SIDE, SIDE);
+    },
+  };
+}
+
+function moved(key, [top, left], step, most) {
+  const clamp = (value) => Math.min(Math.max(value, 0), most);
+  const moves = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
+  if (key === "Home") return [top, 0];
+  if (key === "End") return [top, most];
+  if (!Object.hasOwn(moves, key)) return null;
+  const [down, right] = moves[key];
+  return [clamp(top + step * down), clamp(left + step * right)];
+}
+
+// ---- The map: {node, show(map, state, {ready, target, clean})}. `map` is {starts, size, scores, total, on}.
+
+export function mapPanel({ say, fixed, controls }, { begin, end, point }) {
+  const palettes = unpackPalettes(fixed.palettes);
+  const stride = controls.slider("stride", {
+    label: say("stride"), min: STRIDES[0], max: STRIDES[1], shown: (value) => say("pixels", { value }),
+  });
+  const press = button("", () => (running ? end() : begin()));
+  const bar = element("progress", { "aria-label": say("mapping") });
+  const words = element("p", { class: "ask-map-words" });
+  const canvas = element("canvas", { class: "cnn-pixels", role: "img" });
+  const below = element("canvas", { class: "cnn-pixels ask-below", width: SIDE, height: SIDE, "aria-hidden": "true" });
+  const mark = element("div", { class: "ask-mark" });
+  const stage = element("div", { class: "ask-stage ask-map" }, below, canvas, mark);
+  const scale = scaleBar({ low: 0, high: 1 }, palettes,
+    [0, 50, 100].map((percent) => say("share", { percent })));
+  const figure = element("figure", { hidden: true }, element("figcaption", {}, say("map.caption")), stage, scale.node);
+  let shown = null; // the map that is drawn
+  let running = false;
+  pointing(stage, {
+    at(event) {
+      if (!shown) return null;
+      const count = shown.starts.length;
+      return cellAt(event, canvas.getBoundingClientRect(), [count, count]);
+    },
+    press: point,
+  });
+
+  return {
+    node: element("div", { class: "ask-mapping" }, element("div", { class: "ask-map-tools" }, stride.node, press, bar),
+      words, figure),
+    show(map, state, { ready, target, clean }) {
+      running = Boolean(map?.on);
+      shown = map;
+      const count = startsOf(state.size, state.stride).length ** 2;
+      write(press, running ? say("map.stop") : say("map.begin", { count }));
+      press.disabled = !ready && !running;
+      bar.hidden = !running;
+      figure.hidden = !map;
+      if (!map) {
+        write(words, say(ready ? "map.none" : "map.unready"));
+        return;
+      }
+      bar.max = map.total;
+      bar.value = map.scores.length;
+      const shares = map.scores.map((all) => all[target]);
+      paint(map, shares, state);
+      scale.note(clean?.all?.[target] ?? 0);
+      const said = running ? say("map.running", { done: map.scores.length, total: map.total })
+        : summary(say, map, shares, fixed.categories[target], clean?.all?.[target] ?? 0);
+      write(words, said);
+      setAttribute(canvas, "aria-label", said);
+    },
+  };
+
+  // A cell for each place, where the cover's middle was.
+  function paint({ starts, size, stride: step }, shares, { place, covered }) {
+    const count = starts.length;
+    const levels = new Uint8Array(count * count);
+    shares.forEach((share, i) => { levels[i] = Math.round(255 * share); });
+    paintMap(canvas, [count, count], levels, palettes.positive);
+    const first = size / 2 - step / 2;
+    lay(canvas, [first, first], [count * step, count * step]);
+    mark.hidden = !covered;
+    lay(mark, place.map((at) => at + size / 2 - step / 2), [step, step]);
+  }
+}
+
+function summary(say, { starts, size, total }, shares, name, clean) {
+  let [least, most] = [0, 0];
+  shares.forEach((share, i) => {
+    if (share < shares[least]) least = i;
+    if (share > shares[most]) most = i;
+  });
+  const at = (i) => [starts[Math.floor(i / starts.length)], starts[i % starts.length]];
+  return say("map.done", {
+    name, total, size,
+    least: perCent(say, shares[least]), least_top: at(least)[0], least_left: at(least)[1],
+    most: perCent(say, shares[most]), most_top: at(most)[0], most_left: at(most)[1],
+    clean: perCent(say, clean),
+  });
+}

@@ -1,0 +1,176 @@
+// Sums on the pixels of a picture that a network is asked about, and on its answers.
+//
+// A picture is three planes, red, green, blue, of 227 x 227 whole numbers from 0 to 255, one after the
+// other in a Float32Array. What the reader sees and what the network gets are the same numbers.
+
+import { upTo } from "./kit/dom.js";
+
+export const SIDE = 227;
+const AREA = SIDE * SIDE;
+const EDGE = 3; // a Gaussian ends after so many standard deviations
+
+export function planesOf({ data }) {
+  const planes = new Float32Array(3 * AREA);
+  for (let i = 0; i < AREA; i += 1) {
+    for (let c = 0; c < 3; c += 1) planes[c * AREA + i] = data[4 * i + c];
+  }
+  return planes;
+}
+
+export function imageOf(planes) {
+  const image = new ImageData(SIDE, SIDE);
+  for (let i = 0; i < AREA; i += 1) {
+    for (let c = 0; c < 3; c += 1) image.data[4 * i + c] = planes[c * AREA + i];
+    image.data[4 * i + 3] = 255;
+  }
+  return image;
+}
+
+// The network's input, (3, 227, 227): blue, green, red, less their means. `mean` is red, green, blue.
+export function inputOf(planes, mean) {
+  const input = new Float32Array(3 * AREA);
+  for (let c = 0; c < 3; c += 1) {
+    const [from, to] = [c * AREA, (2 - c) * AREA];
+    for (let i = 0; i < AREA; i += 1) input[to + i] = planes[from + i] - mean[c];
+  }
+  return input;
+}
+
+// ---- Shift, blur, noise, in this order.
+
+export function changed(planes, { down, right, blur, noise }, mean) {
+  let found = planes;
+  if (down || right) found = shifted(found, down, right, mean);
+  if (blur) found = blurred(found, blur / 2);
+  if (noise) found = noised(found, noise);
+  return found;
+}
+
+// What comes in over the edge has the colour `mean`.
+export function shifted(planes, down, right, mean) {
+  const found = new Float32Array(planes.length);
+  for (let c = 0; c < 3; c += 1) {
+    for (let y = 0; y < SIDE; y += 1) {
+      for (let x = 0; x < SIDE; x += 1) {
+        const [row, column] = [y - down, x - right];
+        const isIn = row >= 0 && column >= 0 && row < SIDE && column < SIDE;
+        found[c * AREA + y * SIDE + x] = isIn ? planes[c * AREA + row * SIDE + column] : mean[c];
+      }
+    }
+  }
+  return found;
+}
+
+// A Gaussian of a standard deviation in pixels; beyond the edge the edge's pixels go on.
+export function blurred(planes, deviation) {
+  const reach = Math.ceil(EDGE * deviation);
+  const kernel = upTo(2 * reach + 1).map((i) => Math.exp(-((i - reach) ** 2) / (2 * deviation ** 2)));
+  const sum = kernel.reduce((a, b) => a + b, 0);
+  const weights = Float32Array.from(kernel, (weight) => weight / sum);
+  const across = slid(planes, weights, reach, 1, SIDE);
+  return slid(across, weights, reach, SIDE, 1).map(Math.round);
+}
+
+// Along one axis: `step` to the next pixel of a line, `next` to the next line.
+function slid(planes, weights, reach, step, next) {
+  const found = new Float32Array(planes.length);
+  const line = new Float32Array(SIDE + 2 * reach);
+  for (let c = 0; c < 3; c += 1) {
+    for (let n = 0; n < SIDE; n += 1) {
+      const start = c * AREA + n * next;
+      for (let i = 0; i < line.length; i += 1) {
+        line[i] = planes[start + Math.min(Math.max(i - reach, 0), SIDE - 1) * step];
+      }
+      for (let i = 0; i < SIDE; i += 1) {
+        let sum = 0;
+        for (let k = 0; k < weights.length; k += 1) sum += weights[k] * line[i + k];
+        found[start + i * step] = sum;
+      }
+    }
+  }
+  return found;
+}
+
+// Gaussian noise of a standard deviation in greys, the same at every call, cut at 0 and 255.
+export function noised(planes, deviation) {
+  const next = dice(1);
+  const found = new Float32Array(planes.length);
+  for (let i = 0; i < found.length; i += 1) {
+    const [radius, turn] = [Math.sqrt(-2 * Math.log(1 - next())), 2 * Math.PI * next()];
+    const value = planes[i] + deviation * radius * Math.cos(turn);
+    found[i] = Math.min(Math.max(Math.round(value), 0), 255);
+  }
+  return found;
+}
+
+// Mulberry32: numbers from 0 to under 1.
+function dice(seed) {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let t = Math.imul(state ^ (state >>> 15), 1 | state);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
+  };
+}
+
+// ---- The cover.
+
+// What a cover holds: planes. `fill` is one of FILLS of ask_imagenet.py.
+export function paintOf(planes, fill, mean) {
+  if (fill === "blur") return blurred(planes, 8);
+  const own = upTo(3).map((c) =>
+    Math.round(planes.subarray(c * AREA, (c + 1) * AREA).reduce((a, b) => a + b, 0) / AREA));
+  const colour = { grey: mean, black: [0, 0, 0], mean: own }[fill];
+  const paint = new Float32Array(planes.length);
+  colour.forEach((grey, c) => paint.fill(grey, c * AREA, (c + 1) * AREA));
+  return paint;
+}
+
+// A square of `size` pixels at [top, left], as far as it lies on the picture.
+export function coveredBy(paint, planes, size, [top, left]) {
+  const found = planes.slice();
+  const [bottom, right] = [Math.min(top + size, SIDE), Math.min(left + size, SIDE)];
+  for (let c = 0; c < 3; c += 1) {
+    for (let y = top; y < bottom; y += 1) {
+      const row = c * AREA + y * SIDE;
+      found.set(paint.subarray(row + left, row + right), row + left);
+    }
+  }
+  return found;
+}
+
+// Where covers begin along an axis: as occlusion_map of cnnlib.inside has them.
+export function startsOf(size, stride) {
+  const starts = [];
+  for (let at = 0; at < Math.min(SIDE - size + stride, SIDE); at += stride) starts.push(at);
+  return starts;
+}
+
+// ---- Answers.
+
+export function softmax(scores) {
+  const most = scores.reduce((a, b) => Math.max(a, b), -Infinity);
+  const powers = Float64Array.from(scores, (score) => Math.exp(score - most));
+  const sum = powers.reduce((a, b) => a + b, 0);
+  return powers.map((power) => power / sum);
+}
+
+// The `count` largest as [number, share].
+export function bestOf(shares, count) {
+  const found = [];
+  shares.forEach((share, number) => {
+    const rank = found.findIndex(([, other]) => share > other);
+    if (rank >= 0) found.splice(rank, 0, [number, share]);
+    else if (found.length < count) found.push([number, share]);
+    if (found.length > count) found.pop();
+  });
+  return found;
+}
+
+// Whole per cents, in words; what is nearly 0 or 1 is not said to be it.
+export function perCent(say, share) {
+  if (share < 0.005) return say("share.under");
+  if (share >= 0.995) return say("share.over");
+  return say("share", { percent: Math.floor(100 * share + 0.5) });
+}
