@@ -1,4 +1,4 @@
-"""What the widgets that ask an ImageNet network share: photographs with its answers, the network."""
+"""What a widget needs that asks an ImageNet network: photographs with its answers, the network."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

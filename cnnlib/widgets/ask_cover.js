@@ -89,7 +89,8 @@ function moved(key, [top, left], step, most) {
   return [clamp(top + step * down), clamp(left + step * right)];
 }
 
-// ---- The map: {node, show(map, state, {ready, target, clean})}. `map` is {starts, size, scores, total, on}.
+// ---- The map: {node, show(map, state, {ready, target, clean, planes})}. `map` is {starts, size, stride, scores,
+// total, on}; `planes` is the uncovered picture.
 
 export function mapPanel({ say, fixed, controls }, { begin, end, point }) {
   const palettes = unpackPalettes(fixed.palettes);
@@ -107,6 +108,7 @@ export function mapPanel({ say, fixed, controls }, { begin, end, point }) {
     [0, 50, 100].map((percent) => say("share", { percent })));
   const figure = element("figure", { hidden: true }, element("figcaption", {}, say("map.caption")), stage, scale.node);
   let shown = null; // the map that is drawn
+  let under = null; // the picture below it
   let running = false;
   pointing(stage, {
     at(event) {
@@ -120,7 +122,7 @@ export function mapPanel({ say, fixed, controls }, { begin, end, point }) {
   return {
     node: element("div", { class: "ask-mapping" }, element("div", { class: "ask-map-tools" }, stride.node, press, bar),
       words, figure),
-    show(map, state, { ready, target, clean }) {
+    show(map, state, { ready, target, clean, planes }) {
       running = Boolean(map?.on);
       shown = map;
       const count = startsOf(state.size, state.stride).length ** 2;
@@ -135,7 +137,7 @@ export function mapPanel({ say, fixed, controls }, { begin, end, point }) {
       bar.max = map.total;
       bar.value = map.scores.length;
       const shares = map.scores.map((all) => all[target]);
-      paint(map, shares, state);
+      paint(map, shares, state, planes);
       scale.note(clean?.all?.[target] ?? 0);
       const said = running ? say("map.running", { done: map.scores.length, total: map.total })
         : summary(say, map, shares, fixed.categories[target], clean?.all?.[target] ?? 0);
@@ -145,7 +147,9 @@ export function mapPanel({ say, fixed, controls }, { begin, end, point }) {
   };
 
   // A cell for each place, where the cover's middle was.
-  function paint({ starts, size, stride: step }, shares, { place, covered }) {
+  function paint({ starts, size, stride: step }, shares, { place, covered }, planes) {
+    if (planes && planes !== under) below.getContext("2d").putImageData(imageOf(planes), 0, 0);
+    under = planes;
     const count = starts.length;
     const levels = new Uint8Array(count * count);
     shares.forEach((share, i) => { levels[i] = Math.round(255 * share); });

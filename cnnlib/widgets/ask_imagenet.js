@@ -88,7 +88,9 @@ function view(tools) {
     clean.show(rows(told.clean, told.target));
     covered.show(state.covered ? rows(told.covered, told.target) : []);
     covered.node.style.visibility = state.covered ? "" : "hidden";
-    map.show(found.map(), state, { ready: network.ready(), target: told.target, clean: told.clean });
+    map.show(found.map(), state, {
+      ready: network.ready(), target: told.target, clean: told.clean, planes: found.asked(),
+    });
     write(words, sentence(state));
     write(credit, pictures.isOwn() ? "" : photograph.credit);
     network.kick();
@@ -177,6 +179,7 @@ function answers(fixed, now) {
       if (nextMap !== mapKey) map = null;
       mapKey = nextMap;
     },
+    asked: () => asked,
     shown: () => shown,
     map: () => map,
     beginMap() {
