@@ -19,6 +19,7 @@ def made_in(tests: str, maker: str) -> anywidget.AnyWidget:
 SAMPLES: dict[str, Callable[[], anywidget.AnyWidget]] = {
     "aliasing": partial(Aliasing, period=5, twin=True, place=3),
     "ask_imagenet": partial(made_in, "test_widgets_ask_imagenet", "make"),
+    "ask_units": partial(made_in, "test_widgets_ask_units", "make"),
     "augmentation": partial(made_in, "test_widgets_augmentation", "make"),
     "backward": partial(made_in, "test_widgets_backward", "make"),
     "checkerboard": partial(made_in, "test_widgets_checkerboard", "make"),
@@ -53,6 +54,7 @@ SAMPLES: dict[str, Callable[[], anywidget.AnyWidget]] = {
 # classes, families.
 DATA: dict[str, tuple[str, ...]] = {
     "ask_imagenet": ("network", "photographs", "categories"),
+    "ask_units": ("network", "photographs", "categories", "rows"),
     "augmentation": ("pictures",),
     "code_exercise": ("record",),
     "draw_digit": ("networks",),

@@ -1,0 +1,180 @@
+// Ask units: the maps of a layer, a unit in them, and signals sent back from it and from a class.
+
+import { networkPanel } from "./ask_network.js";
+import { pictureChooser } from "./ask_pictures.js";
+import { bestOf, imageOf, inputOf, SIDE, softmax } from "./ask_pixels.js";
+import { mapsToPointAt, panel } from "./ask_units_panels.js";
+import { gradCam, paintColours, paintHeat } from "./ask_units_sums.js";
+import { readRows, seenBy } from "./geometry.js";
+import { element, write } from "./kit/dom.js";
+import { frame, unpackPalettes } from "./kit/pixels.js";
+import { Settling } from "./kit/settling.js";
+import { teach } from "./kit/teach.js";
+import { decimal, span } from "./kit/words.js";
+
+const NAMES = ["photograph", "layer", "channel", "position", "rule", "target"];
+const RULES = ["deconvnet", "guided", "gradient"];
+
+export default teach({ stem: "ask_units", names: NAMES, settled, view });
+
+// The twin of AskUnits.settled.
+function settled(changes, present, fixed) {
+  const s = new Settling(changes, present);
+  s.whole("photograph", 0, fixed.photographs.length - 1);
+  const { out_shape: [, channels, ...grid] } = fixed.rows[s.whole("layer", 0, fixed.layers - 1)];
+  s.whole("channel", 0, channels - 1);
+  s.place("position", grid);
+  s.oneOf("rule", RULES);
+  s.whole("target", -1, fixed.categories.length - 1);
+  return s.done();
+}
+
+function view(tools) {
+  const { say, fixed, controls, now, redraw, spoken } = tools;
+  const palettes = unpackPalettes(fixed.palettes);
+  const rows = readRows(fixed.rows);
+  const shapeOf = (layer) => rows[layer].out_shape.slice(1);
+  const asked = questions(fixed, now, shapeOf);
+  let untold = false;
+  const pictures = pictureChooser(tools, () => {
+    untold = network.ready();
+    redraw();
+  });
+  const network = networkPanel({
+    tools, next: asked.next, told: redraw,
+    idle() {
+      redraw();
+      if (untold) spoken.say(sentence(now()));
+      untold = false;
+    },
+  });
+  const panels = Object.fromEntries(["picture", "way", "saliency", "guided", "cam"].map((name) =>
+    [name, panel(say(`panel.${name}`))]));
+  const outline = frame([SIDE, SIDE]);
+  panels.picture.stage.append(outline.node);
+  const atlas = mapsToPointAt(tools, shapeOf);
+  const words = element("p", { class: "ask-words" });
+  const dropdown = (name, options) => controls.dropdown(name, { label: say(name), options }).node;
+
+  function draw(state) {
+    const picture = pictures.current(state);
+    asked.follow(state, picture);
+    panels.picture.show(picture, (canvas) => {
+      canvas.getContext("2d").putImageData(imageOf(picture.planes), 0, 0);
+    }, pictures.isOwn() ? say("own.alt") : fixed.photographs[state.photograph].alt);
+    outline.set(seenBy(rows, state.layer, state.position).get(-1));
+    atlas.show(state, asked.map());
+    panels.way.show(asked.way(), (canvas) => paintColours(canvas, asked.way().image), say("panel.way"));
+    const seen = asked.seen();
+    for (const name of ["saliency", "guided", "cam"]) {
+      panels[name].show(seen, (canvas) => paintHeat(canvas, seen[name], [SIDE, SIDE], palettes),
+        say("panel.words", { name: say(`panel.${name}`), target: fixed.categories[seen?.target ?? 0] }));
+    }
+    write(words, sentence(state));
+    network.kick();
+  }
+
+  function sentence({ layer, channel, position: [row, column] }) {
+    const [high, wide] = seenBy(rows, layer, [row, column]).get(-1);
+    const at = {
+      layer: rows[layer].name, channel, row, column,
+      rows: span(say, "row", high), columns: span(say, "column", wide),
+    };
+    const value = asked.value();
+    if (value === null) return say(network.ready() ? "asking" : "unit.unasked", at);
+    return say("unit", { ...at, value: decimal(value, 2) });
+  }
+
+  return {
+    node: element("div", { class: "ask-body" }, pictures.node, network.node,
+      element("div", { class: "cnn-row" },
+        dropdown("layer", rows.slice(0, fixed.layers).map(({ name }, number) => [number, name])),
+        controls.radios("rule", { label: say("rule"), options: RULES.map((rule) => [rule, say(`rule.${rule}`)]) }).node,
+        dropdown("target", [[-1, say("target.first")], ...fixed.categories.map((name, number) => [number, name])])),
+      words,
+      element("div", { class: "au-panels" }, panels.picture.node, atlas.one, panels.way.node),
+      atlas.all,
+      element("div", { class: "au-panels" }, panels.saliency.node, panels.guided.node, panels.cam.node)),
+    draw,
+    words(state) {
+      untold = network.ready();
+      return untold ? "" : sentence(state);
+    },
+    stop() {
+      network.stop();
+      pictures.stop();
+    },
+  };
+}
+
+// What has been asked of the network, and what comes next.
+function questions(fixed, now, shapeOf) {
+  const keys = { map: "", way: "", seen: "" };
+  const found = { map: null, way: null, seen: null };
+  let input = null;
+  let picture = null;
+  let first = 0; // the class that wins
+  const name = () => fixed.rows[now().layer].name;
+  const targetNow = () => (now().target < 0 ? first : now().target);
+
+  function renew(what, key) {
+    if (keys[what] === key) return;
+    keys[what] = key;
+    found[what] = null;
+  }
+
+  // Keeps what `ask` finds, unless something else has been asked for meanwhile.
+  const job = (what, ask) => {
+    const key = keys[what];
+    return async (network) => {
+      const answer = await ask(network);
+      if (keys[what] === key) found[what] = answer;
+    };
+  };
+
+  return {
+    follow({ layer, channel, position, rule, target }, given) {
+      if (given !== picture) {
+        picture = given;
+        input = given ? inputOf(given.planes, fixed.mean) : null;
+      }
+      const id = given?.id ?? "";
+      renew("map", JSON.stringify([id, layer]));
+      renew("way", JSON.stringify([id, layer, channel, position, rule]));
+      renew("seen", JSON.stringify([id, layer, target]));
+    },
+    map: () => found.map?.map ?? null,
+    way: () => found.way,
+    seen: () => found.seen,
+    value() {
+      const { layer, channel, position: [row, column] } = now();
+      const [, height, width] = shapeOf(layer);
+      return found.map ? found.map.map[(channel * height + row) * width + column] : null;
+    },
+    next() {
+      if (!input) return null;
+      const [asked, layer, shape] = [input, name(), shapeOf(now().layer)];
+      if (!found.map) {
+        return job("map", async (network) => {
+          const { scores, maps } = await network.run(asked, { layers: [layer] });
+          [[first]] = bestOf(softmax(scores), 1);
+          return { map: maps[layer] };
+        });
+      }
+      if (!found.way) {
+        const { channel, position, rule } = now();
+        return job("way", (network) => network.gradient(asked, { layer, channel, position, rule }));
+      }
+      if (found.seen) return null;
+      const [target, { map }] = [targetNow(), found.map];
+      return job("seen", async (network) => {
+        const plain = await network.gradient(asked, { target, layers: [layer] });
+        const guided = await network.gradient(asked, { target, rule: "guided" });
+        return {
+          target, saliency: plain.image, guided: guided.image,
+          cam: gradCam(map, plain.maps[layer], shape, SIDE),
+        };
+      });
+    },
+  };
+}
