@@ -5,6 +5,7 @@ from typing import Any
 
 from cnnlib.widgets import svg
 from cnnlib.widgets.ask import (
+    NETWORK,
     SIDE,
     AskedPhotograph,
     categories,
@@ -42,6 +43,8 @@ class AskImagenet(LiveWidget, stem="ask_imagenet", shared=("ask",)):
     The page loads nothing before the reader asks for the network. Raises ``ValueError`` for
     photographs that do not fit.
     """
+
+    networks = (NETWORK,)
 
     photograph = Choice()
     noise = Choice()

@@ -6,6 +6,7 @@ from typing import Any
 from cnnlib.rows import LayerTrace, check_rows, seen_by
 from cnnlib.widgets import svg
 from cnnlib.widgets.ask import (
+    NETWORK,
     SIDE,
     AskedPhotograph,
     categories,
@@ -37,6 +38,8 @@ class AskUnits(LiveWidget, stem="ask_units", shared=("ask",)):
 
     Raises ``ValueError`` for photographs and rows that do not fit the network.
     """
+
+    networks = (NETWORK,)
 
     photograph = Choice()
     layer = Choice()
