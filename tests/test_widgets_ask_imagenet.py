@@ -47,7 +47,7 @@ def photographs() -> tuple[AskedPhotograph, ...]:
 
 
 def make() -> AskImagenet:
-    return AskImagenet(photographs()[:2])
+    return AskImagenet(photographs()[:2], stride=64)  # a map of 16 places
 
 
 def test_the_stored_answers_are_those_of_the_network_on_the_pixels_of_the_page():

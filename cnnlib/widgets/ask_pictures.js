@@ -2,7 +2,7 @@
 
 import { planesOf, SIDE } from "./ask_pixels.js";
 import { button } from "./kit/controls.js";
-import { element, write } from "./kit/dom.js";
+import { element, setAttribute, write } from "./kit/dom.js";
 import { decoded } from "./kit/pixels.js";
 import { prepare } from "./live/prepare.js";
 
@@ -20,7 +20,9 @@ export function pictureChooser({ say, fixed, controls, spoken }, came) {
   const note = element("p", { class: "ask-note" }, say("private"));
   const trouble = element("p", { class: "ask-trouble", role: "alert" });
   const file = element("input", { type: "file", accept: "image/*", hidden: true, onchange: read });
-  const choose = button(say("file"), () => file.click());
+  const choose = button(say("file"), () => {
+    if (navigator.userActivation?.isActive !== false) file.click(); // else the browser refuses
+  });
   const back = button(say("back"), () => {
     own = null;
     back.hidden = true;
@@ -62,7 +64,9 @@ export function pictureChooser({ say, fixed, controls, spoken }, came) {
 
   async function fetchPhotograph(number) {
     kept.set(number, null);
+    setAttribute(node, "aria-busy", "true");
     const picture = await decoded(fixed.photographs[number].address);
+    setAttribute(node, "aria-busy", null);
     if (!picture) return;
     const canvas = element("canvas", { width: SIDE, height: SIDE });
     const pen = canvas.getContext("2d", { willReadFrequently: true });
@@ -71,11 +75,12 @@ export function pictureChooser({ say, fixed, controls, spoken }, came) {
     came();
   }
 
+  const node = element("div", { class: "ask-pictures" },
+    element("div", { class: "cnn-row" }, photographs.node,
+      element("div", { class: "ask-own" }, choose, camera.button, back, file)),
+    camera.node, trouble, note);
   return {
-    node: element("div", { class: "ask-pictures" },
-      element("div", { class: "cnn-row" }, photographs.node,
-        element("div", { class: "ask-own" }, choose, camera.button, back, file)),
-      camera.node, trouble, note),
+    node,
     current({ photograph }) {
       if (own) {
         own.number ??= photograph;
