@@ -77,11 +77,13 @@ export function networkPanel({ tools, next, told, idle }) {
 
   async function kick() {
     if (busy || !network) return;
+    const first = next();
+    if (!first) return; // with nothing to do there is nothing to be idle from
     busy = true;
     show();
     const mine = network;
     try {
-      await work(mine);
+      await work(mine, first);
     } catch (error) {
       if (network === mine && error.code !== "aborted") fail(error);
     }
@@ -92,8 +94,8 @@ export function networkPanel({ tools, next, told, idle }) {
     else kick();
   }
 
-  async function work(mine) {
-    for (let job = next(); job; job = next()) {
+  async function work(mine, first) {
+    for (let job = first; job; job = next()) {
       await job(mine);
       if (network !== mine) return;
       told();

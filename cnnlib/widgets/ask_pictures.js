@@ -14,7 +14,7 @@ const HOW = {
 // {node, current(state), stop()}. current() gives {id, planes} of the picture that is shown, or null while
 // it comes; `came()` is called when it is there.
 export function pictureChooser({ say, fixed, controls, spoken }, came) {
-  const kept = new Map(); // photograph's number -> {id, planes}, null while it comes
+  const kept = new Map(); // photograph's number -> {id, planes}, as they come
   let own = null; // the reader's {id, planes, number: the photograph that it stands for}
   let count = 0;
   const note = element("p", { class: "ask-note" }, say("private"));
@@ -62,23 +62,28 @@ export function pictureChooser({ say, fixed, controls, spoken }, came) {
     came();
   }
 
-  async function fetchPhotograph(number) {
-    kept.set(number, null);
+  // All photographs at the start, so that another one is there as soon as it is chosen.
+  async function fetchPhotographs() {
     setAttribute(node, "aria-busy", "true");
-    const picture = await decoded(fixed.photographs[number].address);
+    await Promise.all(fixed.photographs.map((_, number) => fetchPhotograph(number)));
     setAttribute(node, "aria-busy", null);
+    came();
+  }
+
+  async function fetchPhotograph(number) {
+    const picture = await decoded(fixed.photographs[number].address);
     if (!picture) return;
     const canvas = element("canvas", { width: SIDE, height: SIDE });
     const pen = canvas.getContext("2d", { willReadFrequently: true });
     pen.drawImage(picture, 0, 0);
     kept.set(number, { id: `photograph ${number}`, planes: planesOf(pen.getImageData(0, 0, SIDE, SIDE)) });
-    came();
   }
 
   const node = element("div", { class: "ask-pictures" },
     element("div", { class: "cnn-row" }, photographs.node,
       element("div", { class: "ask-own" }, choose, camera.button, back, file)),
     camera.node, trouble, note);
+  fetchPhotographs();
   return {
     node,
     current({ photograph }) {
@@ -89,8 +94,7 @@ export function pictureChooser({ say, fixed, controls, spoken }, came) {
         back.hidden = true;
         write(note, say("private"));
       }
-      if (!kept.has(photograph)) fetchPhotograph(photograph);
-      return kept.get(photograph);
+      return kept.get(photograph) ?? null;
     },
     isOwn: () => own !== null,
     stop: camera.stop,
