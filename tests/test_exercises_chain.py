@@ -310,7 +310,7 @@ WRONG = {
         "concatenate": [
             (lambda branches: torch.cat(branches), "shape (4, 1, 1, 2), expected (1, 4, 1, 2)"),
             (lambda branches: torch.cat(branches[::-1], dim=1), "at [0, 0, 0, 0], is 2"),
-            (lambda branches: sum(branches), "shape"),
+            (lambda branches: sum(branches), "which gets [[(1, 1, 1, 2), (1, 1, 1, 2), "),
             (lambda branches: torch.stack(branches, dim=1), "shape"),
             (lambda branches: torch.cat([branches.pop(0), *branches], dim=1), "changes its input"),
         ],
@@ -320,6 +320,10 @@ WRONG = {
             (lambda x, size, stride: F.max_pool2d(x, size, stride), "it gives"),
             (lambda x, size, stride: back.max_pool(x, size, size), "shape"),
             (place_in_the_window, "in result 2 of 2, "),
+            (
+                lambda x, size, s: F.max_pool2d(x, size, s, ceil_mode=True, return_indices=True),
+                "case 5",  # windows hang over the border
+            ),
             (last_place_wins, "in result 2 of 2, "),
             (lambda x, size, stride: back.max_pool(x, size, stride)[::-1], "in result 1 of 2, "),
             (lambda x, size, stride: back.max_pool(x.abs(), size, stride), "in result 1 of 2, "),
@@ -348,6 +352,10 @@ WRONG = {
         "corners": [
             (lambda whole, size, stride: range(0, whole - size + 1, stride), "case 3"),
             (lambda whole, size, stride: range(0, whole, stride), "shape"),
+            (
+                lambda whole, size, stride: range(0, whole - size + stride, stride),
+                "which gets (9, 4, 10): the result has the shape (2,)",  # it begins outside
+            ),
             (lambda whole, size, stride: len(cover.corners(whole, size, stride)), "shape"),
             (
                 lambda whole, size, stride: [1 + c for c in cover.corners(whole, size, stride)],

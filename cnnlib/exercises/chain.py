@@ -392,15 +392,22 @@ def _shapes(value: Any) -> str:
     """What a case holds: the shapes of its tensors, its functions, its other values as they are."""
     if isinstance(value, Tensor):
         return str(tuple(value.shape))
-    if isinstance(value, tuple | list) and any(isinstance(one, Tensor) for one in value):
+    if isinstance(value, tuple | list) and _holds_tensors(value):
         return f"[{', '.join(map(_shapes, value))}]"
     return "a function" if callable(value) else shown(value, 40)
 
 
+def _holds_tensors(value: Any) -> bool:
+    if isinstance(value, tuple | list):
+        return any(map(_holds_tensors, value))
+    return isinstance(value, Tensor)
+
+
 def told(error: BaseException) -> str:
-    """An exception in words, whatever its own text does."""
+    """An exception in words, on one line, whatever its own text does."""
     try:
-        text = str(error)
+        text = " ".join(str(error).split())
     except BaseException:  # its __str__ is the student's
         text = ""
-    return f"{type(error).__name__}: {text}".rstrip(": ")[:300]
+    said = f"{type(error).__name__}: {text}".rstrip(": ")
+    return said if len(said) <= 300 else said[:298] + " …"

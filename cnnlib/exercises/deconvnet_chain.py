@@ -64,6 +64,7 @@ PARTS = {
             (torch.tensor([[2.0, 2, 1], [2, 2, 2], [0, 2, 3]]).view(1, 1, 3, 3), 2, 1),
             (-_numbers(1, 2, 4, 6).abs(), 2, 2),
             (_whole(2, 3, 5, 7), 3, 2),
+            (_whole(1, 2, 6, 4), 3, 2),  # the last row and column lie in no window
         ],
         results=2,
     ),
