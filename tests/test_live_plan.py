@@ -150,6 +150,95 @@ def test_a_network_without_a_plan_is_refused(module, text):
         plan(module, (1, 2, 4, 4))
 
 
+class Calls(nn.Module):
+    """What a function makes of its input."""
+
+    def __init__(self, function) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.function(x)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: F.conv2d(x.transpose(0, 1), torch.ones(2, 1, 3, 3)),
+        lambda x: F.conv_transpose2d(x.view(2, 2, 6, 7), torch.ones(2, 1, 3, 3)),
+        lambda x: F.max_pool2d(x.transpose(0, 1), 2),
+        lambda x: F.avg_pool2d(x.view(2, 2, 6, 7), 2),
+        lambda x: F.adaptive_avg_pool2d(x.view(2, 2, 6, 7), 2),
+        lambda x: F.batch_norm(x.view(2, 2, 6, 7), torch.zeros(2), torch.ones(2)),
+        lambda x: F.local_response_norm(x.view(2, 2, 6, 7), 2),
+        lambda x: F.interpolate(x.view(2, 2, 6, 7), scale_factor=2),
+    ],
+)
+def test_a_batch_made_on_the_way_is_refused(function):
+    with pytest.raises(ValueError, match="expected one picture at a time, found a first axis of"):
+        plan(Calls(function), (1, 4, 6, 7))
+
+
+@pytest.mark.parametrize(
+    ("function", "text"),
+    [
+        (lambda x: (x * 3).to(torch.long).to(torch.float32), "_to_copy"),  # it would not be cut
+        (lambda x: x.detach() * x, "detach"),  # its gradient would be another
+        (lambda x: x + torch.randn(1, 2, 4, 4), "randn.default: it draws at random"),
+        (lambda x: F.pad(x, (1, 1), value=-torch.inf), "value=-inf: expected a finite number"),
+        (lambda x: x / 0, "times=inf: expected a finite number"),
+        (lambda x: {"scores": x * 2}, "gives one tensor"),
+        (lambda x: [x * 2], "gives one tensor"),
+    ],
+)
+def test_what_a_page_would_compute_otherwise_is_refused(function, text):
+    with pytest.raises(ValueError, match=text):
+        plan(Calls(function), (1, 2, 4, 4))
+
+
+def test_a_clamp_without_a_bound():
+    found = plan(Calls(lambda x: x.clamp(-torch.inf, 1).clamp(0, torch.inf)), (1, 2, 4, 4))
+    assert [(step["min"], step["max"]) for step in found["steps"]] == [(None, 1), (0, None)]
+
+
+class Counts(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("runs", torch.zeros(1))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.runs += 1
+        return x * 2
+
+
+def test_a_network_that_changes_itself_is_refused():
+    with pytest.raises(ValueError, match="changes its buffer 'runs'"):
+        plan(Counts(), (1, 2, 4, 4))
+
+
+def test_a_rectifier_that_writes_into_the_picture():
+    found = plan(nn.Sequential(nn.ReLU(inplace=True), nn.Conv2d(2, 3, 1)), (1, 2, 4, 4))
+    assert [step["op"] for step in found["steps"]] == ["clamp", "conv2d"]
+    assert found["output"] == 2
+
+
+def test_a_shared_weight_has_the_name_under_which_it_is_trained():
+    module = nn.Sequential(nn.Conv2d(2, 2, 1), nn.ReLU(), nn.Conv2d(2, 2, 1))
+    module[2].weight = module[0].weight
+    found = plan(module, (1, 2, 4, 4))
+    names = [step["weight"]["tensor"] for step in found["steps"] if step["op"] == "conv2d"]
+    assert names == ["0.weight", "0.weight"]
+    assert found["parameters"] == [name for name, _ in module.named_parameters()]
+
+
+@pytest.mark.parametrize("kind", [nn.Dropout2d, nn.AlphaDropout, nn.FeatureAlphaDropout])
+def test_every_dropout_is_a_layer(kind):
+    found = plan(nn.Sequential(kind(), nn.Conv2d(2, 3, 1), kind()), (1, 2, 4, 4))
+    assert [(layer["name"], layer["value"]) for layer in found["layers"]] == [
+        ("0", 0), ("1", 1), ("2", 1)
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("shape", [(2, 3, 8, 8), (3, 8, 8), (1, 3, 0, 8), "abcd", (1, 3, 8.5, 8)])
 def test_another_shape_is_refused(shape):
     with pytest.raises(ValueError, match=r"expected \(1, C, H, W\)"):

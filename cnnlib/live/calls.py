@@ -25,7 +25,7 @@ STEPS: dict[str, Rule] = {}
 # Calls that give back their first argument as it is, in evaluation.
 _SAME = set(
     "dropout.default feature_dropout.default alpha_dropout.default contiguous.default "
-    "clone.default detach.default detach_.default alias.default lift_fresh_copy.default to.dtype "
+    "clone.default alias.default lift_fresh_copy.default to.dtype "
     "to.dtype_layout _to_copy.default _assert_tensor_metadata.default".split()
 )
 
@@ -34,13 +34,18 @@ _SAME = set(
 PARTS = {"chunk.default", "split.Tensor", "split_with_sizes.default"}
 
 
+def _is_float(node: fx.Node) -> bool:
+    value = node.meta.get("val")
+    return value is None or value.dtype.is_floating_point  # None: an assertion
+
+
 def same_value(node: Any) -> fx.Node | None:
     """The node whose values this one repeats, or None."""
     if not isinstance(node, fx.Node) or node.op != "call_function":
         return None
     name = str(node.target).removeprefix("aten.")
     if name in _SAME:
-        return node.args[0]
+        return node.args[0] if _is_float(node) or not _is_float(node.args[0]) else None
     # Batch normalisation gives three tensors, a pool with places two: the first is taken out.
     if name == "<built-in function getitem>" and node.args[1] == 0:
         first = str(node.args[0].target).removeprefix("aten.")
@@ -90,6 +95,13 @@ def _dim(dim: int, node: fx.Node) -> int:
 def _expect_maps(node: fx.Node) -> None:
     if _rank(node) != 4:
         raise Refused(f"expected a tensor of 4 axes, found {_rank(node)}")
+    expect_one(node)
+
+
+def expect_one(node: fx.Node) -> None:
+    """Refuses a batch: a network may make one of a picture's channels or parts."""
+    if (count := node.meta["val"].shape[0]) != 1:
+        raise Refused(f"expected one picture at a time, found a first axis of {count}")
 
 
 # ---- Layers with weights.
@@ -168,6 +180,7 @@ def _batch_norm(planner: Any, node: fx.Node) -> Step:
         raise Refused("it takes its statistics from the batch")
     if any(planner.is_value(a[name]) for name in names):
         raise Refused("its weights hang on the input")
+    expect_one(a["input"])
     settings = {name: planner.tensor(a[name]) for name in names}
     return Step("batch_norm", [a["input"]], settings | {"eps": a["eps"]})
 
@@ -190,6 +203,7 @@ def _clamp(planner: Any, node: fx.Node) -> Step:
         low, high = a["min_val"], a["max_val"]
     else:
         low, high = a.all.get("min"), a.all.get("max")
+        low, high = None if low == -math.inf else low, None if high == math.inf else high
     first = next(iter(a.all.values()))
     return Step("clamp", [first], {"min": low, "max": high})
 
@@ -414,6 +428,7 @@ def _expand(planner: Any, node: fx.Node) -> Step:
 def _upsample(planner: Any, node: fx.Node) -> Step:
     a = _Arguments(node)
     x = next(iter(a.all.values()))
+    _expect_maps(x)
     before, after = x.meta["val"].shape, node.meta["val"].shape
     if any(big % small for small, big in zip(before[2:], after[2:], strict=True)):
         raise Refused("expected a whole number of times the size")

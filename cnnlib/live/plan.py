@@ -33,7 +33,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from cnnlib.geometry import whole_number
-from cnnlib.live.calls import PARTS, STEPS, Refused, same_value
+from cnnlib.live.calls import PARTS, STEPS, Refused, expect_one, same_value
 from cnnlib.live.norms import find_response_norms
 from cnnlib.trace import evaluating, plain_module, trace
 from cnnlib.weights import WEIGHTS, load_weights
@@ -62,7 +62,7 @@ def plan(module: nn.Module, input_shape: tuple[int, ...]) -> dict[str, Any]:
         except Exception as error:
             first = str(error).strip().splitlines()[0] if str(error).strip() else type(error)
             raise ValueError(f"plan: torch.export cannot follow the network: {first}") from error
-        return _Planner(network, program, shape).found()
+        return _Planner(network, program, shape).found(program)
 
 
 def describe(key: str) -> dict[str, Any]:
@@ -105,11 +105,11 @@ class _Planner:
         self.norms = find_response_norms(self.graph, self.module_of)
         self._read_placeholders(program)
 
-    def found(self) -> dict[str, Any]:
+    def found(self, program: Any) -> dict[str, Any]:
         for node in self.graph.nodes:
             if node.op == "call_function":
                 self._read_call(node)
-        output = self._output()
+        output = self._output(program)
         return {
             "format": FORMAT,
             "input": self.values[0],
@@ -126,12 +126,16 @@ class _Planner:
     def _read_placeholders(self, program: Any) -> None:
         signature = program.graph_signature
         named = {**signature.inputs_to_parameters, **signature.inputs_to_buffers}
+        # A parameter that two modules share has the name by which named_parameters() knows it.
+        shared = dict(self.network.named_parameters(remove_duplicate=False))
+        first = {id(value): name for name, value in self.network.named_parameters()}
         lifted = getattr(signature, "inputs_to_lifted_tensor_constants", {})
         for node in self.graph.nodes:
             if node.op != "placeholder":
                 continue
             if node.name in named:
                 name = named[node.name]
+                name = first.get(id(shared.get(name)), name)
                 tensor = program.state_dict.get(name)
                 tensor = program.constants[name] if tensor is None else tensor
                 self.known[node] = tensor.detach()
@@ -141,10 +145,14 @@ class _Planner:
             else:
                 self.numbers[node] = 0
 
-    def _output(self) -> int:
+    def _output(self, program: Any) -> int:
+        signature = program.graph_signature
+        if changed := sorted(signature.buffers_to_mutate.values()):
+            raise ValueError(f"plan: the network changes its buffer {changed[0]!r} in every run")
         (node,) = [node for node in self.graph.nodes if node.op == "output"]
-        given = node.args[0]
-        if len(given) != 1 or given[0] not in self.numbers:
+        given = node.args[0][len(signature.user_inputs_to_mutate) :]  # behind what it wrote into
+        nested = program.call_spec.out_spec.num_children > 0
+        if nested or len(given) != 1 or given[0] not in self.numbers:
             raise ValueError("plan: expected a network that gives one tensor made of its input")
         return self.numbers[given[0]]
 
@@ -154,6 +162,10 @@ class _Planner:
         if node in self.norms:
             norm = self.norms[node]
             if norm.settings is not None:
+                try:
+                    expect_one(norm.source)
+                except Refused as refused:
+                    raise self._refusal(node, str(refused)) from None
                 self._add(node, "lrn", [norm.source], norm.settings)
             return None
         if not any(source in self.numbers for source in node.all_input_nodes):
@@ -183,12 +195,17 @@ class _Planner:
         shape = list((given[0] if isinstance(given, tuple) else given).shape)
         if math.prod(shape) == 0:
             raise self._refusal(node, f"it gives an empty tensor, of shape {tuple(shape)}")
+        for name, value in settings.items():  # JSON has neither infinity nor nan
+            if isinstance(value, float) and not math.isfinite(value):
+                raise self._refusal(node, f"{name}={value}: expected a finite number")
         self.values.append(shape)
         self.numbers[node] = len(self.values) - 1
         step = {"op": op, "inputs": [self.numbers[n] for n in inputs], "output": self.numbers[node]}
         self.steps.append(step | settings)
 
     def _work_out(self, node: fx.Node) -> None:
+        if torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ()):
+            raise self._refusal(node, "it draws at random, in every run anew")
         args, kwargs = (
             fx.node.map_arg(part, lambda n: self.known[n]) for part in (node.args, node.kwargs)
         )
@@ -297,13 +314,14 @@ class _Planner:
         return self._with_those_of_trace(layers)
 
     def _with_those_of_trace(self, layers: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Also the layers that the graph shows under another name, or not at all: nn.Identity."""
+        """Also the layers that the graph names otherwise, or not at all: nn.Identity, a dropout."""
         rows = trace(self.network, tuple(self.values[0]))
         known = {layer["name"]: layer for layer in layers}
         found: dict[str, dict[str, Any]] = {}
         for row in rows:
             layer = known.get(row.name)
-            if layer is None and row.kind == "Identity" and len(row.inputs) == 1:
+            passes = row.kind == "Identity" or "Dropout" in row.kind
+            if layer is None and passes and len(row.inputs) == 1:
                 (source,) = row.inputs
                 value = found[rows[source].name]["value"] if source >= 0 else 0
                 layer = {"name": row.name, "kind": row.kind, "value": value}
@@ -323,7 +341,7 @@ class _Planner:
 _SHOWN_AS = {"flatten": "view", "reshape": "view", "chunk": "split"}
 
 _VIEWS = {"view.default", "reshape.default", "unsqueeze.default", "squeeze.default",
-          "squeeze.dim", "squeeze.dims", "flatten.using_ints"}  # fmt: skip
+          "squeeze.dim", "squeeze.dims", "flatten.using_ints", "detach.default"}  # fmt: skip
 
 
 def _name_of(target: Any) -> str:
