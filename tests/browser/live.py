@@ -93,7 +93,12 @@ def outputs_of(module: nn.Module, image: Tensor) -> dict[str, Tensor]:
     kept: dict[str, Tensor] = {}
 
     def keep(name: str) -> Callable:
-        return lambda part, args, out: kept.setdefault(name, out.detach().clone())
+        def hook(
+            part: nn.Module, args: tuple, out: Tensor
+        ) -> None:  # what it gave would be passed on
+            kept.setdefault(name, out.detach().clone())
+
+        return hook
 
     hooks = [part.register_forward_hook(keep(name)) for name, part in module.named_modules()]
     with torch.no_grad():

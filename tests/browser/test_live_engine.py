@@ -10,7 +10,7 @@ from cnnlib.data.gallery import load_gallery
 from cnnlib.inside import deconvnet
 from cnnlib.models import SMALL
 from cnnlib.weights import WEIGHTS, load_weights, preprocess
-from tests.browser.live import add_network, apart, ask, outputs_of, write_live
+from tests.browser.live import add_network, apart, ask, numbers_of, outputs_of, write_live
 
 TOLERANCE = 1e-3  # of the range
 
@@ -209,7 +209,87 @@ def test_a_network_that_was_never_trained(page, site):
     check(page, site, "fresh", SMALL["small_densenet"](7), (1, 3, 64, 64))
 
 
+class Twice(nn.Module):
+    """Each module is called two times; its ReLU writes into its input."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(4, 4, 3, padding=1)
+        self.norm = nn.BatchNorm2d(4, affine=False)
+        self.relu = nn.ReLU(inplace=True)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.relu(self.norm(self.conv(x)))
+        return x + self.relu(self.norm(self.conv(x)))
+
+
+class Fork(nn.Module):
+    """Two branches of different widths, joined."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(4, 6, 3)
+        self.left = nn.Conv2d(6, 3, 1)
+        self.right = nn.Sequential(
+            nn.Conv2d(6, 5, 3, padding=1), nn.ReLU(inplace=True), nn.Conv2d(5, 2, 3, padding=1)
+        )
+        self.head = nn.Sequential(
+            nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(5, 7)
+        )  # fmt: skip
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.stem(x)
+        return self.head(torch.cat([self.left(x), self.right(x)], dim=1))
+
+
+@pytest.mark.parametrize(
+    ("module", "shape"),
+    [
+        (Twice(), (1, 4, 5, 9)),
+        (Fork(), (1, 4, 8, 11)),
+        (nn.Sequential(nn.Dropout2d(), nn.Conv2d(3, 5, 1), nn.ReLU(), nn.Flatten()), (1, 3, 1, 1)),
+        (nn.Sequential(nn.Conv2d(2, 3, (1, 7), (1, 3)), nn.Softmax(dim=3)), (1, 2, 1, 53)),
+        (nn.Sequential(nn.Conv2d(2, 3, (7, 1), (3, 2)), nn.Softmax(dim=2)), (1, 2, 61, 3)),
+    ],
+    ids=["twice", "fork", "one pixel", "one row", "tall"],
+)
+def test_every_map_of_a_network(page, site, module, shape):
+    check(page, site, "whole", module, shape)
+    image = torch.randn(shape)
+    expected = outputs_of(module, image)
+    expected.pop("")
+    (found,) = ask(page, "whole", image, ("run", {"layers": list(expected)}))
+    for name, numbers in expected.items():
+        assert apart(found["maps"][name], numbers) < 1e-5, name
+
+
+@pytest.mark.parametrize("rule", ["gradient", "deconvnet", "guided"])
+def test_a_unit_in_a_branch_is_traced_back(page, site, rule):
+    torch.manual_seed(5)
+    module, image = Fork().eval(), torch.randn(1, 4, 8, 11)
+    add_network(site, "fork", module, image.shape)
+    for layer, channel, position in [("right", 1, (2, 3)), ("right.0", 2, None), ("head", 3, None)]:
+        expected = deconvnet(module, image, layer, channel, position, rule=rule)
+        request = {"layer": layer, "channel": channel, "rule": rule, "layers": ["head.1"]}
+        if position:
+            request["position"] = list(position)
+        (found,) = ask(page, "fork", image, ("gradient", request))
+        assert apart(found["image"], expected) < 1e-5, layer
+        reached = np.any(numbers_of(found["maps"]["head.1"]) != 0)
+        assert reached == (layer == "head")  # nothing behind the unit has a part in it
+
+
 # ---- What is asked for and does not fit.
+
+
+def test_a_network_of_one_number_has_no_channels(page, site):
+    add_network(site, "sum", Calls(lambda x: (x * x).sum()), (1, 2, 3, 3))
+    image = torch.randn(1, 2, 3, 3)
+    unit, target = ask(
+        page, "sum", image, ("gradient", {"layer": "", "channel": 5}), ("gradient", {"target": 0})
+    )
+    assert unit["code"] == "input" and "no channels" in unit["message"]
+    assert apart(target["image"], 2 * image) < 1e-6
 
 
 @pytest.mark.parametrize(
@@ -222,6 +302,9 @@ def test_a_network_that_was_never_trained(page, site):
         ("gradient", {"layer": "conv1", "channel": 0, "position": [28, 0]}, "position=28"),
         ("gradient", {"layer": "fc", "channel": 0, "position": [0, 0]}, ""),
         ("gradient", {"target": 0, "rule": "magic"}, "rule=magic"),
+        ("gradient", {"target": 0, "layer": "conv1"}, "found both"),
+        ("gradient", {"target": 0, "layers": "conv1"}, "layers=conv1: expected a list of names"),
+        ("run", {"layers": "conv1"}, "layers=conv1: expected a list of names"),
     ],
 )
 def test_a_request_that_does_not_fit_is_told(page, method, options, text):

@@ -115,6 +115,12 @@ export class Network {
   // A copy of a layer's numbers, (C, H, W).
   map(name) { return this.values(this.numberOf(name)).slice(); }
 
+  // Refuses a list of layers that holds an unknown one: before the work.
+  expectLayers(names) {
+    if (!Array.isArray(names)) throw new LiveError("input", `layers=${names}: expected a list of names`);
+    names.forEach((name) => this.numberOf(name));
+  }
+
   numberOf(name) {
     if (name === "") return this.plan.output;
     if (!this.valueOf.has(name)) throw new LiveError("input", `layer=${name}: the network has no such layer`);
@@ -126,6 +132,9 @@ export class Network {
   // Where a signal begins: a target among the scores, or a unit of a layer. Behind a run.
   startOf({ target, layer, channel, position, rule }) {
     if (target !== undefined && target !== null) {
+      if ([layer, channel, position].some((part) => part !== undefined && part !== null)) {
+        throw new LiveError("input", `target=${target}: expected either a target or a unit of a layer, found both`);
+      }
       const number = this.plan.output;
       return { number, place: whole(target, "target", this.sizes[number]), size: 1, strict: true };
     }
@@ -133,6 +142,7 @@ export class Network {
     const [, channels, ...grid] = this.shapes[number];
     const values = this.values(number);
     const area = product(grid);
+    if (channels === undefined) throw new LiveError("input", `layer=${layer ?? ""}: it has no channels`);
     if (![0, 2].includes(grid.length)) throw new LiveError("input", `layer=${layer}: its units have no rows and columns`);
     let chosen = channel;
     if (chosen === undefined || chosen === null) chosen = Math.floor(strongest(values, 0, values.length) / area);
