@@ -81,6 +81,14 @@ def test_a_photograph_as_a_file(prepare):
     assert close(prepare(file.getvalue(), how), how.apply([pixels]))
 
 
+def test_only_what_is_kept_of_a_picture_is_worked_out(prepare):
+    """At its full length this strip would be 256 x 10 240 000 pixels."""
+    how = Preprocessing("RGB", 32, 32, (1, 2, 3), (1, 1, 1), fit="crop", resize=256)
+    strip = np.full((1, 40_000, 3), (10, 20, 30), np.uint8)
+    found = prepare(strip, how).reshape(3, -1)
+    assert np.abs(found - np.array([[9], [18], [27]])).max() < 1e-4
+
+
 @pytest.mark.parametrize("key", ["small_nin", "imagenette_zfnet"])
 def test_other_networks_photographs(prepare, key):
     how = WEIGHTS[key].preprocessing
@@ -113,3 +121,22 @@ def test_a_picture_of_a_wrong_size_is_told(prepare, size, how, text):
     answer = prepare(np.zeros((*size, 3), np.uint8), how)
     assert answer["code"] == "input" and text in answer["message"]
     assert f"found {size[1]}x{size[0]}" in answer["message"]
+
+
+def test_what_is_no_picture_is_told(new_page, serve, tmp_path):
+    write_live(tmp_path, ("lenet_modern",))
+    page = new_page()
+    page.goto(f"{serve(tmp_path)}/index.html")
+    codes = page.evaluate("""async () => {
+        const { openNetwork } = await import(new URL("live/engine.js", document.baseURI));
+        const network = await openNetwork("live/lenet_modern.safetensors");
+        const used = await createImageBitmap(new ImageData(28, 28));
+        await network.prepare(used);
+        const codes = [];
+        for (const picture of [used, new Image(), document.createElement("canvas"), "7"]) {
+            await network.prepare(picture).catch((error) => codes.push(error.code));
+        }
+        network.close();
+        return codes;
+    }""")
+    assert codes == ["input"] * 4

@@ -62,7 +62,7 @@ function methodsOf(client) {
       client.ask({ kind: "gradient", image, target, layer, channel, position, rule, layers }),
 
     // An ImageBitmap or ImageData as this network's input. An ImageBitmap is used up.
-    prepare: (picture) => client.ask({ kind: "prepare", picture }, undefined, picture.data ? [] : [picture]),
+    prepare: (picture) => client.ask({ kind: "prepare", picture }, undefined, picture?.data ? [] : [picture]),
 
     // Training (see training.js): begin(how), then step(images, labels) gives {loss, right}.
     train: {
@@ -126,8 +126,12 @@ function clientOf(worker) {
       count += 1;
       const id = count;
       return new Promise((done, failed) => {
-        open.set(id, { done, failed, onProgress });
-        worker.postMessage({ id, ...question }, transfer);
+        try {
+          worker.postMessage({ id, ...question }, transfer);
+          open.set(id, { done, failed, onProgress });
+        } catch (error) { // such as an ImageBitmap that has been used up, an <img> or a canvas
+          failed(new LiveError("input", `${question.kind}: ${error.message}`));
+        }
       });
     },
 

@@ -3,30 +3,39 @@
 import { LiveError } from "./arena.js";
 
 // `picture`: an ImageBitmap, which is used up, or ImageData; what is transparent lies on white. `how`:
-// {channel_order, height, width, mean, std, fit, resize}. Gives a Float32Array, (C, H, W).
+// {channel_order, height, width, mean, std, fit, resize}. Gives a Float32Array, (C, H, W). Only what is kept
+// of the picture is worked out, a row at a time: a photograph may have 40 million pixels.
 export function prepare(picture, how) {
   const { data, width, height } = picture.data ? picture : pixelsOf(picture);
-  const planes = planesOf(data, width * height, how.channel_order);
-  const [map, tall, broad] = how.fit === "crop" ? shrunk(planes, height, width, how) : [planes, height, width];
-  const out = new Float32Array(planes.length * how.height * how.width);
   const cut = how.fit === "crop";
+  const [tall, broad] = cut ? shrunk(height, width, how.resize) : [height, width];
   if (cut ? tall < how.height || broad < how.width : tall > how.height || broad > how.width) {
     const limit = `${cut ? "at least" : "at most"} ${how.width}x${how.height}`;
     throw new LiveError("input", `picture: expected ${limit} pixels, found ${broad}x${tall}`);
   }
-  const top = Math.floor(Math.abs(tall - how.height) / 2);
-  const left = Math.floor(Math.abs(broad - how.width) / 2);
-  planes.forEach((_, c) => {
-    const plane = map[c];
-    for (let y = 0; y < how.height; y += 1) {
-      for (let x = 0; x < how.width; x += 1) {
-        const [row, column] = cut ? [y + top, x + left] : [y - top, x - left];
-        const inside = row >= 0 && row < tall && column >= 0 && column < broad;
-        const pixel = inside ? plane[row * broad + column] : 0;
-        out[(c * how.height + y) * how.width + x] = (pixel - how.mean[c]) / how.std[c];
-      }
+  const [rows, columns] = [[height, tall, how.height], [width, broad, how.width]].map((sizes) =>
+    (cut ? weightsOf(...sizes) : placesOf(...sizes)));
+  const first = rows[0].start;
+  const last = Math.max(...rows.map(({ start, weights }) => start + weights.length));
+  const narrow = how.mean.map(() => new Float32Array((last - first) * how.width));
+  for (let y = first; y < last; y += 1) {
+    planesOf(data, y * width, width, how.channel_order).forEach((pixels, c) => {
+      const to = (y - first) * how.width;
+      columns.forEach(({ start, weights }, x) => {
+        let sum = 0;
+        for (let j = 0; j < weights.length; j += 1) sum += pixels[start + j] * weights[j];
+        narrow[c][to + x] = sum;
+      });
+    });
+  }
+  const out = new Float32Array(how.mean.length * how.height * how.width);
+  narrow.forEach((plane, c) => rows.forEach(({ start, weights }, y) => {
+    for (let x = 0; x < how.width; x += 1) {
+      let sum = 0;
+      for (let j = 0; j < weights.length; j += 1) sum += plane[(start - first + j) * how.width + x] * weights[j];
+      out[(c * how.height + y) * how.width + x] = (Math.fround(sum) - how.mean[c]) / how.std[c];
     }
-  });
+  }));
   return out;
 }
 
@@ -38,36 +47,37 @@ function pixelsOf(picture) {
   return pen.getImageData(0, 0, canvas.width, canvas.height);
 }
 
-function planesOf(data, count, order) {
-  const places = { grey: [0], RGB: [0, 1, 2], BGR: [2, 1, 0] }[order];
-  const planes = places.map(() => new Float32Array(count));
-  for (let i = 0; i < count; i += 1) {
-    const share = data[4 * i + 3] / 255;
-    const on = (at) => (share === 1 ? data[4 * i + at] : Math.round(data[4 * i + at] * share + 255 * (1 - share)));
-    // Grey as Pillow makes it, so that a coloured drawing may come as well.
-    if (order === "grey") planes[0][i] = Math.floor((on(0) * 19595 + on(1) * 38470 + on(2) * 7471 + 0x8000) / 65536);
-    else places.forEach((at, c) => { planes[c][i] = on(at); });
-  }
-  return planes;
+// The channels of `count` pixels from the one at `from` on.
+function planesOf(data, from, count, order) {
+  const channels = [0, 1, 2].map((at) => {
+    const plane = new Float32Array(count);
+    for (let i = 0; i < count; i += 1) {
+      const value = data[4 * (from + i) + at];
+      const opaque = data[4 * (from + i) + 3];
+      plane[i] = opaque === 255 ? value : Math.round((value * opaque) / 255 + 255 - opaque);
+    }
+    return plane;
+  });
+  if (order === "RGB") return channels;
+  if (order === "BGR") return channels.reverse();
+  const [red, green, blue] = channels; // grey as Pillow makes it, so that a coloured drawing may come as well
+  return [red.map((r, i) => Math.floor((r * 19595 + green[i] * 38470 + blue[i] * 7471 + 0x8000) / 65536))];
 }
 
-// The shorter side at `resize` pixels, as torch's bilinear interpolation with antialiasing does it.
-function shrunk(planes, height, width, { resize }) {
-  if (resize === null || resize === undefined) return [planes, height, width];
-  const shorter = Math.min(height, width);
-  const [tall, broad] = [height, width].map((side) => Math.floor((side * resize) / shorter));
-  if (tall === height && broad === width) return [planes, height, width];
-  const columns = weightsOf(width, broad);
-  const rows = weightsOf(height, tall);
-  return [planes.map((plane) => along(plane, height, width, columns, rows)), tall, broad];
+// The size with the shorter side at `resize` pixels.
+function shrunk(height, width, resize) {
+  if (resize === null || resize === undefined) return [height, width];
+  return [height, width].map((side) => Math.floor((side * resize) / Math.min(height, width)));
 }
 
-// For each new place, where its window begins on the old axis, and the window's weights: a triangle.
-function weightsOf(before, after) {
+// For each of the `kept` places in the middle of `after`, where its window begins on the old axis, and the
+// window's weights: a triangle, as torch's bilinear interpolation with antialiasing has it.
+function weightsOf(before, after, kept) {
   const scale = before / after;
   const support = Math.max(scale, 1);
-  return Array.from({ length: after }, (_, i) => {
-    const centre = scale * (i + 0.5);
+  const left = Math.floor((after - kept) / 2);
+  return Array.from({ length: kept }, (_, i) => {
+    const centre = scale * (left + i + 0.5);
     const start = Math.max(Math.floor(centre - support + 0.5), 0);
     const end = Math.min(Math.floor(centre + support + 0.5), before);
     const weights = Float64Array.from({ length: end - start }, (_one, j) =>
@@ -77,22 +87,9 @@ function weightsOf(before, after) {
   });
 }
 
-function along(plane, height, width, columns, rows) {
-  const half = new Float32Array(height * columns.length);
-  for (let y = 0; y < height; y += 1) {
-    columns.forEach(({ start, weights }, x) => {
-      let sum = 0;
-      for (let j = 0; j < weights.length; j += 1) sum += plane[y * width + start + j] * weights[j];
-      half[y * columns.length + x] = sum;
-    });
-  }
-  const out = new Float32Array(rows.length * columns.length);
-  rows.forEach(({ start, weights }, y) => {
-    for (let x = 0; x < columns.length; x += 1) {
-      let sum = 0;
-      for (let j = 0; j < weights.length; j += 1) sum += half[(start + j) * columns.length + x] * weights[j];
-      out[y * columns.length + x] = sum;
-    }
-  });
-  return out;
+// The same for a picture in the middle of a larger frame. Outside of it there is nothing: no weights.
+function placesOf(before, after, kept) {
+  const left = Math.floor((kept - before) / 2);
+  return Array.from({ length: kept }, (_, i) =>
+    (i < left || i >= left + before ? { start: 0, weights: [] } : { start: i - left, weights: [1] }));
 }

@@ -51,7 +51,7 @@ const KINDS = {
   },
 
   async run({ id, image, layers = [] }) {
-    layers.forEach((name) => network.numberOf(name)); // an unknown one is refused before the work
+    network.expectLayers(layers);
     const start = performance.now();
     await network.run(image, breathing(id));
     const milliseconds = performance.now() - start;
@@ -59,7 +59,7 @@ const KINDS = {
   },
 
   async gradient({ id, image, layers = [], rule = "gradient", ...what }) {
-    layers.forEach((name) => network.numberOf(name));
+    network.expectLayers(layers);
     await network.run(image, breathing(id));
     const start = network.startOf({ ...what, rule });
     await network.sendBack(start, rule, { breathe: breathing(id) });
@@ -69,7 +69,9 @@ const KINDS = {
   },
 
   async prepare({ picture }) {
-    return prepare(picture, network.plan.preprocessing);
+    const { preprocessing } = network.plan;
+    if (!preprocessing) throw new LiveError("input", "prepare: the network's file does not say how pictures are prepared");
+    return prepare(picture, preprocessing);
   },
 
   async train({ how }) {
@@ -77,10 +79,12 @@ const KINDS = {
   },
 
   async step({ id, images, labels }) {
+    if (!trainer) throw new LiveError("input", "step: expected begin() before it");
     return trainer.step(images, labels, breathing(id));
   },
 
   async rates({ how }) { // changes them on the way
+    if (!trainer) throw new LiveError("input", "change: expected begin() before it");
     Object.assign(trainer.how, how);
   },
 
