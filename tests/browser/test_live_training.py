@@ -117,3 +117,55 @@ def test_weights_that_do_not_fit_change_nothing(page):
     assert answer["same"]
     assert answer["errors"][0] == answer["errors"][2] == "input"
     assert "has 2 numbers, expected" in answer["errors"][1]
+
+
+REFUSED = """async ([key, how, labels]) => {
+    const { openNetwork } = await import(new URL("live/engine.js", document.baseURI));
+    const network = await openNetwork(`live/${key}.safetensors`);
+    const image = new Float32Array(network.inputShape.reduce((a, b) => a * b));
+    try {
+        if (how) await network.train.begin(how);
+        await network.train.step([image], labels);
+        return null;
+    } catch (error) {
+        return [error.code, error.message];
+    } finally {
+        network.close();
+    }
+}"""
+
+
+@pytest.mark.parametrize(
+    ("key", "how", "labels", "text"),
+    [
+        ("lenet_modern", None, [0], "expected begin() before it"),
+        ("lenet_modern", {"optimiser": "adam", "lr": 0.1}, [0], "optimiser=adam: expected sgd or"),
+        ("lenet_modern", {"optimiser": "sgd"}, [0], "lr=undefined"),
+        ("lenet_modern", {"optimiser": "sgd", "lr": 0.1}, [10], "from 0 to 9, found 10"),
+        ("lenet_modern", {"optimiser": "sgd", "lr": 0.1}, [], "expected 1 numbers"),
+        ("small_resnet18", {"optimiser": "sgd", "lr": 0.1}, [0], "cannot train"),  # batch norm
+    ],
+)
+def test_what_cannot_be_trained_is_told(page, tmp_path, key, how, labels, text):
+    write_live(tmp_path, ("lenet_modern", "small_resnet18"))
+    code, message = page.evaluate(REFUSED, [key, how, labels])
+    assert code == "input" and text in message
+
+
+def test_steps_take_no_more_and_more_memory(page):
+    ends = page.evaluate("""async () => {
+        const module = (name) => import(new URL(`live/${name}.js`, document.baseURI));
+        const [{ Network }, { readSafetensors }, { Trainer }] =
+            await Promise.all(["network", "safetensors", "training"].map(module));
+        const file = await (await fetch("live/lenet_modern.safetensors")).arrayBuffer();
+        const { metadata, tensors } = readSafetensors(file);
+        const network = new Network(JSON.parse(metadata.plan), tensors);
+        const trainer = new Trainer(network, { optimiser: "sgd", lr: 0.01 });
+        const ends = [];
+        for (let i = 0; i < 4; i += 1) {
+            await trainer.step([new Float32Array(1024)], [3]);
+            ends.push(network.arena.end);
+        }
+        return ends;
+    }""")
+    assert len(set(ends)) == 1

@@ -215,7 +215,7 @@ function packPanels(packed, { groups, panels, own, k }, weightAt) {
 
 function packBack(net, s) {
   const panels = Math.ceil(s.k / 4);
-  const address = net.arena.take(s.groups * panels * 4 * s.own);
+  const address = net.once(s, "backRoom", () => net.arena.take(s.groups * panels * 4 * s.own));
   const weight = net.tensor(s.weight);
   const turned = { groups: s.groups, panels, own: s.k, k: s.own };
   const packed = net.arena.floats(address, s.groups * panels * 4 * s.own);

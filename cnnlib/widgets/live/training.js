@@ -1,5 +1,7 @@
 // Training, as torch does it: the loss of a batch, its gradient for every weight, and a step.
 
+import { LiveError } from "./arena.js";
+
 // The cross-entropy of scores and its signal on them: softmax less one at the label. With `rubbish`, a
 // number j, there is one class more whose score is always -j: the loss of LeNet-5 (LeCun et al. 1998,
 // equation 9; cnnlib.train.losses.map_criterion).
@@ -11,10 +13,24 @@ export function crossEntropy(scores, label, rubbish = Infinity) {
   return { loss: Math.log(sum) + top - scores[label], signal };
 }
 
+// Where a weight would silently stay as it is: it lies in a step that cannot learn, or was worked out beforehand.
+function refuseUnlearnable(network) {
+  const learning = network.steps.filter(({ operator }) => operator.learn)
+    .flatMap(({ step }) => [step.weight, step.bias, step.first, step.second]);
+  const names = new Set(learning.filter(Boolean).map(({ tensor }) => tensor));
+  const missing = network.plan.parameters.find((name) => !names.has(name));
+  if (missing) throw new LiveError("input", `train: the engine cannot train ${missing}`);
+}
+
 export class Trainer {
   // `how`: {optimiser: "sgd" or "adamw", lr, momentum, weight_decay, betas, eps}, as torch has them, and
   // `rubbish` for the loss.
   constructor(network, how) {
+    if (!["sgd", "adamw"].includes(how?.optimiser)) {
+      throw new LiveError("input", `optimiser=${how?.optimiser}: expected sgd or adamw`);
+    }
+    if (!Number.isFinite(how.lr)) throw new LiveError("input", `lr=${how.lr}: expected a number`);
+    refuseUnlearnable(network);
     this.network = network;
     this.how = { momentum: 0, weight_decay: 0, betas: [0.9, 0.999], eps: 1e-8, ...how };
     this.names = network.plan.parameters;
@@ -36,6 +52,11 @@ export class Trainer {
   // One step on a batch. `images`: one Float32Array an image. Gives {loss, right}: mean loss, count of right.
   async step(images, labels, breathe = null) {
     const { network, how } = this;
+    const classes = network.sizes[network.plan.output];
+    const wrong = Array.from(labels).find((label) => !Number.isInteger(label) || label < 0 || label >= classes);
+    if (wrong !== undefined || labels.length !== images.length) {
+      throw new LiveError("input", `labels: expected ${images.length} numbers from 0 to ${classes - 1}, found ${wrong ?? labels.length}`);
+    }
     for (const { numbers } of this.owed.values()) numbers.fill(0);
     let [loss, right] = [0, 0];
     for (let i = 0; i < images.length; i += 1) {
