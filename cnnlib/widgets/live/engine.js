@@ -57,9 +57,10 @@ function methodsOf(client) {
     // What of the picture made a score (`target`, its number) or a unit of a layer: {image, maps, scores,
     // value}. `layer` "" is the output. Without `channel` the strongest unit is taken, without `position`,
     // (row, column), the channel's strongest. `rule`: "gradient", "deconvnet" or "guided", as in
-    // cnnlib.inside. `maps`: the signal on the way, at `layers`.
-    gradient: (image, { target, layer, channel, position, rule = "gradient", layers = [] } = {}) =>
-      client.ask({ kind: "gradient", image, target, layer, channel, position, rule, layers }),
+    // cnnlib.inside. `maps`: the signal on the way, at `layers`. With `logarithm` the signal of a target is
+    // that of its probability's logarithm, the softmax behind the scores; `value` stays its score.
+    gradient: (image, { target, logarithm = false, layer, channel, position, rule = "gradient", layers = [] } = {}) =>
+      client.ask({ kind: "gradient", image, target, logarithm, layer, channel, position, rule, layers }),
 
     // An ImageBitmap or ImageData as this network's input. An ImageBitmap is used up.
     prepare: (picture) => client.ask({ kind: "prepare", picture }, undefined, picture?.data ? [] : [picture]),

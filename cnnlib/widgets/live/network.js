@@ -130,13 +130,15 @@ export class Network {
   // ---- Backwards.
 
   // Where a signal begins: a target among the scores, or a unit of a layer. Behind a run.
-  startOf({ target, layer, channel, position, rule }) {
+  startOf({ target, logarithm, layer, channel, position, rule }) {
     if (target !== undefined && target !== null) {
       if ([layer, channel, position].some((part) => part !== undefined && part !== null)) {
         throw new LiveError("input", `target=${target}: expected either a target or a unit of a layer, found both`);
       }
       const number = this.plan.output;
-      return { number, place: whole(target, "target", this.sizes[number]), size: 1, strict: true };
+      const place = whole(target, "target", this.sizes[number]);
+      const signal = logarithm ? slopesOfLogarithm(this.values(number), place) : null;
+      return { number, place, size: 1, signal, strict: true };
     }
     const number = this.numberOf(layer ?? "");
     const [, channels, ...grid] = this.shapes[number];
@@ -197,6 +199,15 @@ function strongest(values, from, to) {
   let best = from;
   for (let i = from + 1; i < to; i += 1) if (values[i] > values[best]) best = i;
   return best;
+}
+
+// d log(softmax(scores)[place]) / d scores: 1 at the place, less every score's own share.
+function slopesOfLogarithm(scores, place) {
+  const most = scores[strongest(scores, 0, scores.length)];
+  const powers = Float64Array.from(scores, (score) => Math.exp(score - most));
+  const sum = powers.reduce((a, b) => a + b, 0);
+  const others = powers.reduce((all, power, i) => (i === place ? all : all + power), 0);
+  return Float32Array.from(powers, (power, i) => (i === place ? others : -power) / sum);
 }
 
 function whole(number, name, end) {
