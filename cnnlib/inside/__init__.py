@@ -1,5 +1,6 @@
 """Look inside a network: what its units answer to, and what its answers rest on."""
 
+from cnnlib.inside.adversarial import AdversarialStep, adversarial_walk
 from cnnlib.inside.class_picture import class_picture
 from cnnlib.inside.correspondence import Correspondence, measure_correspondence
 from cnnlib.inside.deconvnet import RELU_RULES, deconvnet
@@ -20,12 +21,14 @@ __all__ = [
     "LAYER_METHODS",
     "METHODS",
     "RELU_RULES",
+    "AdversarialStep",
     "Correspondence",
     "FeatureDistances",
     "FillComparison",
     "OcclusionMap",
     "RemovalCurve",
     "TopPatch",
+    "adversarial_walk",
     "attribute",
     "blur_image",
     "class_picture",

@@ -1,0 +1,234 @@
+// Fool it: a photograph is changed along a gradient, until the network takes it for something else.
+//
+// The sums are those of fool_it_sums.js; fool_it_network.js asks the network. Until the reader loads it,
+// what Python has computed for the first state is in sight.
+
+import { climbOf, liveNetwork, walkOf } from "./fool_it_network.js";
+import { picturesOf } from "./fool_it_pictures.js";
+import {
+  BEST, BUDGETS, CLIMB, colours, FACTORS, HELPS, magnified, mostApart, RULES, settled, SIDE, SIZES, STEPS, WAYS,
+} from "./fool_it_sums.js";
+import { bars } from "./kit/bars.js";
+import { button } from "./kit/controls.js";
+import { element, onStillness, prefersStillness, same, setAttribute, write } from "./kit/dom.js";
+import { paintPixels } from "./kit/pixels.js";
+import { teach } from "./kit/teach.js";
+import { fixedPoint } from "./kit/words.js";
+import { openerOf } from "./live/home.js";
+
+const NAMES = ["photograph", "way", "target", "rule", "size", "budget", "steps", "factor", "helps", "climb"];
+const SHOWN = ["photograph", "way", "target", "rule", "size", "budget", "steps"];
+
+export default teach({ stem: "fool_it", names: NAMES, settled, view });
+
+function view(tools) {
+  const { say, fixed, choose, now, redraw, spoken, load, site, kernel, controls } = tools;
+  const [walk, climb] = [walkOf(), climbOf()];
+  const live = liveNetwork({
+    open: openerOf({ load, site, kernel }), key: fixed.network, changed: redraw,
+    next: () => walk.next() ?? climb.next(),
+  });
+  const start = startLine(say, fixed.kilobytes, live);
+  const pictures = picturesOf(tools, redraw);
+  const before = figureOf("fi-before", say("original"), say("bars.before"));
+  const after = figureOf("fi-after", "", say("bars.after"));
+  const apart = figureOf("fi-apart", "");
+  const made = figureOf("fi-made", "");
+  const panel = controlsPanel(tools, { go: () => go("steps"), began: () => going, live });
+  const told = element("p", { class: "fi-told" });
+  const madeTold = element("p", { class: "fi-note" });
+  const credit = element("p", { class: "fi-note" });
+  let going = null; // "steps" or "climb": the choice that goes on by itself
+  let said = "";
+  const unwatch = onStillness(() => { going = null; redraw(); });
+
+  function go(name) {
+    const [value, last] = [now()[name], { steps: STEPS, climb: CLIMB }[name]];
+    going = going === name ? null : name;
+    if (going && value === last) choose({ [name]: 0 });
+    redraw();
+  }
+
+  // Of what the reader wants, the record that is there: of the network, or of Python.
+  function recordOf(state, picture) {
+    if (!picture) return null;
+    if (live.status().state === "ready") {
+      const found = walk.record(state.steps);
+      if (!found) return null;
+      const aim = walk.aim();
+      const first = walk.record(0);
+      return {
+        ...found, number: Math.min(state.steps, walk.reached()), aim, first: first.best,
+        shares: [first.shares[aim], found.shares[aim]],
+      };
+    }
+    const { worked } = fixed;
+    const planes = pictures.worked();
+    if (!planes || pictures.isOwn() || SHOWN.some((name) => !same(state[name], worked.state[name]))) return null;
+    const aim = state.way === "towards" ? state.target : worked.before[0][0];
+    return { planes, best: worked.after, first: worked.before, number: state.steps, aim, shares: worked.aim };
+  }
+
+  function rows(best, aim, share) {
+    const listed = best.some(([number]) => number === aim) || aim === null || share === null ? best : [...best, [aim, share]];
+    return listed.map(([number, part]) => ({
+      name: fixed.categories[number], share: part, text: say("percent", { value: fixedPoint(100 * part, 1) }),
+      strong: number === aim,
+    }));
+  }
+
+  function sentence(state, picture, record) {
+    if (!picture) return "";
+    if (!record) return say(live.status().state === "ready" ? "asking" : "unasked");
+    const name = ([[number]]) => fixed.categories[number];
+    const share = ([[, part]]) => fixedPoint(100 * part, 1);
+    return say("told", {
+      steps: record.number, most: mostApart(picture.planes, record.planes),
+      after: name(record.best), share: share(record.best), before: name(record.first), first: share(record.first),
+    });
+  }
+
+  function showMade(state, aim) {
+    const found = climb.shown();
+    const name = aim === null ? "" : fixed.categories[aim];
+    made.title(name ? say("made", { name }) : say("made.unknown"));
+    made.paint(found?.planes ?? null);
+    made.alt(say("made.alt", { name }));
+    write(madeTold, found
+      ? say("made.told", { number: found.number, name, share: fixedPoint(100 * found.share, 1) })
+      : say(live.status().state === "ready" ? "made.none" : "made.unasked"));
+    return !found || found.number >= state.climb;
+  }
+
+  function announce(words) {
+    if (words !== said && live.status().state === "ready") spoken.say(words);
+    said = words;
+  }
+
+  function advance(done) {
+    const name = going;
+    if (live.status().state !== "ready") going = null;
+    if (!going || !done) return;
+    const last = { steps: STEPS, climb: CLIMB }[name];
+    if (now()[name] >= last) going = null;
+    else choose({ [name]: now()[name] + 1 });
+  }
+
+  function draw(state) {
+    const picture = pictures.current(state);
+    const ready = live.status().state === "ready";
+    walk.follow(state, picture);
+    const known = ready || state.way === "towards" ? walk.aim() : picture?.best?.[0][0] ?? null;
+    climb.follow(known, state.helps, state.climb);
+    const record = recordOf(state, picture);
+    const words = sentence(state, picture, record);
+    const alt = pictures.isOwn() ? say("own.alt") : fixed.photographs[state.photograph].alt;
+    before.paint(picture?.planes ?? null);
+    before.alt(alt);
+    before.bars.show(picture?.best ? rows(record?.first ?? picture.best, record?.aim ?? null, record?.shares[0] ?? null) : []);
+    after.title(say("changed", { steps: record?.number ?? state.steps }));
+    after.paint(record?.planes ?? null);
+    after.alt(words);
+    after.bars.show(record ? rows(record.best, record.aim, record.shares[1]) : []);
+    apart.title(say("difference", { factor: state.factor }));
+    apart.paint(record && picture ? magnified(picture.planes, record.planes, state.factor) : null);
+    apart.alt(say("difference.alt", { factor: state.factor }));
+    const climbedThere = showMade(state, known);
+    const walkedThere = record?.number === state.steps;
+    write(told, words);
+    write(credit, pictures.isOwn() ? "" : say("credit", { credit: fixed.photographs[state.photograph].credit }));
+    start.show(live.status());
+    advance(going === "climb" ? climbedThere : walkedThere);
+    panel.show(state, { going, ready });
+    climbGo.disabled = !ready;
+    climbGo.hidden = prefersStillness();
+    write(climbGo, say(going === "climb" ? "stop" : "climb.go"));
+    live.kick();
+    const working = live.status().busy || live.status().state === "loading" || (ready && !(walkedThere && (climbedThere || state.climb === 0)));
+    setAttribute(node, "aria-busy", working ? "true" : null);
+    if (!working && !going) announce(words);
+  }
+
+  const climbGo = button("", () => go("climb"));
+  const node = element("div", { class: "fi-body" }, start.node, pictures.node, panel.node, told,
+    element("div", { class: "fi-stage" }, before.node, after.node,
+      element("div", {}, apart.node,
+        controls.slider("factor", { label: say("factor"), min: FACTORS[0], max: FACTORS[1], shown: (value) => say("times", { value }) }).node),
+      element("div", {}, made.node, madeTold,
+        controls.radios("helps", { label: say("helps"), options: HELPS.map((name) => [name, say(`helps.${name}`)]) }).node,
+        element("div", { class: "fi-row" }, climbGo,
+          controls.slider("climb", { label: say("climb"), min: 0, max: CLIMB }).node))),
+    credit);
+
+  return {
+    node,
+    draw,
+    words: () => (live.status().state === "ready" ? "" : say("spoken.idle")),
+    stop() {
+      unwatch();
+      live.stop();
+    },
+  };
+}
+
+// A picture with its title and, if they have a title, its bars.
+function figureOf(name, title, barsTitle = null) {
+  const caption = element("figcaption", {}, title);
+  const canvas = element("canvas", { class: `cnn-pixels ${name}`, role: "img", width: SIDE, height: SIDE });
+  const list = barsTitle ? bars(barsTitle, BEST + 1) : null;
+  let shown;
+  return {
+    node: element("figure", {}, caption, canvas, list?.node),
+    bars: list,
+    title: (text) => write(caption, text),
+    alt: (text) => setAttribute(canvas, "aria-label", text),
+    paint(planes) {
+      if (planes === shown) return;
+      shown = planes;
+      if (planes) paintPixels(canvas, [SIDE, SIDE], planes.length > SIDE * SIDE ? colours(planes) : planes);
+      else canvas.getContext("2d").clearRect(0, 0, SIDE, SIDE);
+    },
+  };
+}
+
+function startLine(say, kilobytes, live) {
+  const bar = element("progress", { max: 1, value: 0, "aria-label": say("progress"), hidden: true });
+  const status = element("p", { class: "fi-status", role: "status" });
+  const press = button("", () => {
+    if (["idle", "failed"].includes(live.status().state)) live.load();
+    else live.unload();
+  });
+  return {
+    node: element("div", { class: "fi-start" }, press, bar, status),
+    show({ state, share, error }) {
+      write(press, say(`start.${state === "failed" ? "idle" : state}`, { kilobytes }));
+      setAttribute(bar, "hidden", state !== "loading");
+      setAttribute(bar, "value", share);
+      status.classList.toggle("fi-failed", state === "failed");
+      write(status, say(state === "failed" ? `error.${error}` : `status.${state}`));
+    },
+  };
+}
+
+function controlsPanel({ say, fixed, controls }, { go }) {
+  const listed = fixed.categories.map((name, number) => [number, name])
+    .sort(([, one], [, other]) => (one.toLowerCase() < other.toLowerCase() ? -1 : 1));
+  const way = controls.radios("way", { label: say("way"), options: WAYS.map((name) => [name, say(`way.${name}`)]) });
+  const target = controls.dropdown("target", { label: say("target"), options: listed });
+  const rule = controls.radios("rule", { label: say("rule"), options: RULES.map((name) => [name, say(`rule.${name}`)]) });
+  const greys = { shown: (value) => say("greys", { value }) };
+  const size = controls.slider("size", { label: say("size"), min: SIZES[0], max: SIZES[1], ...greys });
+  const budget = controls.slider("budget", { label: say("budget"), min: BUDGETS[0], max: BUDGETS[1], ...greys });
+  const steps = controls.slider("steps", { label: say("steps"), min: 0, max: STEPS });
+  const press = button("", go);
+  return {
+    node: element("div", { class: "fi-panel" }, way.node, target.node, rule.node, size.node, budget.node,
+      element("div", { class: "fi-row" }, press, steps.node)),
+    show(state, { going, ready }) {
+      target.node.hidden = state.way === "away";
+      press.disabled = !ready;
+      press.hidden = prefersStillness();
+      write(press, say(going === "steps" ? "stop" : "go"));
+    },
+  };
+}

@@ -1,0 +1,203 @@
+// The sums of a photograph that is changed along a gradient, and of a picture made for a class.
+//
+// A picture is three planes, red, green, blue, of 227 x 227 numbers from 0 to 255, one after the other in
+// a Float32Array. The twin of the walk is cnnlib/inside/adversarial.py, that of the climb class_picture.py.
+
+import { upTo } from "./kit/dom.js";
+import { Settling } from "./kit/settling.js";
+
+export const SIDE = 227;
+export const BEST = 3;
+export const WAYS = ["towards", "away"];
+export const RULES = ["sign", "plain"];
+export const HELPS = ["penalty", "soft"];
+export const SIZES = [1, 8];
+export const BUDGETS = [1, 32];
+export const FACTORS = [1, 64];
+export const STEPS = 20;
+export const CLIMB = 48;
+const AREA = SIDE * SIDE;
+
+// The twin of FoolIt.settled.
+export function settled(changes, present, fixed) {
+  const s = new Settling(changes, present);
+  s.whole("photograph", 0, fixed.photographs.length - 1);
+  s.oneOf("way", WAYS);
+  s.whole("target", 0, fixed.categories.length - 1);
+  s.oneOf("rule", RULES);
+  s.whole("size", ...SIZES);
+  s.whole("budget", ...BUDGETS);
+  s.whole("steps", 0, STEPS);
+  s.whole("factor", ...FACTORS);
+  s.oneOf("helps", HELPS);
+  s.whole("climb", 0, CLIMB);
+  return s.done();
+}
+
+// ---- Pictures.
+
+export function planesOf({ data }) {
+  const planes = new Float32Array(3 * AREA);
+  for (let i = 0; i < AREA; i += 1) {
+    for (let c = 0; c < 3; c += 1) planes[c * AREA + i] = data[4 * i + c];
+  }
+  return planes;
+}
+
+// Planes as the pixels of a canvas; what lies outside of 0 to 255 is cut off.
+export function colours(planes) {
+  const bytes = new Uint8ClampedArray(4 * AREA).fill(255);
+  for (let i = 0; i < AREA; i += 1) {
+    for (let c = 0; c < 3; c += 1) bytes[4 * i + c] = planes[c * AREA + i];
+  }
+  return new Uint32Array(bytes.buffer);
+}
+
+// Planes between the order of the picture and that of the network; it is its own undoing.
+function turned(planes, order) {
+  if (order === "RGB") return planes;
+  const found = new Float32Array(planes.length);
+  for (let c = 0; c < 3; c += 1) found.set(planes.subarray(c * AREA, (c + 1) * AREA), (2 - c) * AREA);
+  return found;
+}
+
+// The network's input for a picture, and a picture for an input.
+export function inputOf(planes, { channel_order: order, mean, std }) {
+  return turned(planes, order).map((grey, i) => (grey - mean[Math.floor(i / AREA)]) / std[Math.floor(i / AREA)]);
+}
+
+export function pictureOf(input, { channel_order: order, mean, std }) {
+  return turned(input.map((x, i) => x * std[Math.floor(i / AREA)] + mean[Math.floor(i / AREA)]), order);
+}
+
+// The slope at the picture's greys, for one at the network's input.
+export function slopeOf(slope, { channel_order: order, std }) {
+  return turned(slope.map((x, i) => x / std[Math.floor(i / AREA)]), order);
+}
+
+export const whole = (planes) => planes.map((grey) => Math.floor(grey + 0.5));
+
+export function magnified(before, after, factor) {
+  return after.map((grey, i) => 128 + factor * (grey - before[i]));
+}
+
+export function mostApart(before, after) {
+  let most = 0;
+  for (let i = 0; i < after.length; i += 1) most = Math.max(most, Math.abs(after[i] - before[i]));
+  return most;
+}
+
+// ---- The walk.
+
+// One step from `present`, not rounded, along `slope`: it stays within `budget` of `start`, and of 0 to 255.
+export function stepped(present, slope, start, { rule, size, budget, away }) {
+  const scale = (away ? -size : size) * (rule === "sign" ? 1 : 1 / (meanSquare(slope) ** 0.5 || 1));
+  return present.map((grey, i) => {
+    const moved = grey + scale * (rule === "sign" ? Math.sign(slope[i]) : slope[i]);
+    const near = Math.min(Math.max(moved, start[i] - budget), start[i] + budget);
+    return Math.min(Math.max(near, 0), 255);
+  });
+}
+
+function meanSquare(numbers) {
+  let sum = 0;
+  for (let i = 0; i < numbers.length; i += 1) sum += numbers[i] * numbers[i];
+  return sum / numbers.length;
+}
+
+// ---- The climb, in the units of the network's input.
+
+const CLIMBS = {
+  penalty: { rate: 2, l2: 1e-6, jitter: 0, blur: 0 },
+  soft: { rate: 6, l2: 0, jitter: 8, blur: 0.6 },
+};
+
+// Noise of -20 to 20, the same at every call.
+export function noise() {
+  const next = dice(1);
+  return Float32Array.from({ length: 3 * AREA }, () => Math.floor(next() * 41) - 20);
+}
+
+// How far step `number` shifts the picture before it asks the network: [down, right].
+export function shiftOf(helps, number) {
+  const { jitter } = CLIMBS[helps];
+  const next = dice(1000 + number);
+  return [next(), next()].map((share) => Math.floor(share * (2 * jitter + 1)) - jitter);
+}
+
+// `input` behind a step: `slope` was found at the input, rolled by `shift`. The last step is not blurred.
+export function climbed(input, slope, shift, helps, last) {
+  const { rate, l2, blur } = CLIMBS[helps];
+  const back = rolled(slope, shift.map((by) => -by));
+  const pulled = back.map((x, i) => x - 2 * l2 * input[i]);
+  const scale = rate / (meanSquare(pulled) ** 0.5 || 1);
+  const moved = input.map((x, i) => x + scale * pulled[i]);
+  return blur && !last ? blurred(moved, blur) : moved;
+}
+
+// Round the border, as torch.roll does it.
+export function rolled(planes, [down, right]) {
+  if (!down && !right) return planes;
+  const found = new Float32Array(planes.length);
+  const wrap = (place) => (place + SIDE) % SIDE;
+  for (let row = 0; row < 3 * SIDE; row += 1) {
+    const to = Math.floor(row / SIDE) * SIDE + wrap((row % SIDE) + down);
+    for (let column = 0; column < SIDE; column += 1) {
+      found[to * SIDE + wrap(column + right)] = planes[row * SIDE + column];
+    }
+  }
+  return found;
+}
+
+// As blur_image of cnnlib.inside: a Gaussian, beyond the edge the edge's pixels go on.
+export function blurred(planes, deviation) {
+  const reach = Math.floor(3 * deviation + 0.5);
+  const kernel = upTo(2 * reach + 1).map((i) => Math.exp(-((i - reach) ** 2) / (2 * deviation ** 2)));
+  const sum = kernel.reduce((a, b) => a + b, 0);
+  const weights = kernel.map((weight) => weight / sum);
+  return slid(slid(planes, weights, reach, SIDE, 1), weights, reach, 1, SIDE);
+}
+
+// Along one axis: `step` to the next pixel of a line, `next` to the next line.
+function slid(planes, weights, reach, step, next) {
+  const found = new Float32Array(planes.length);
+  for (let c = 0; c < 3; c += 1) {
+    for (let n = 0; n < SIDE; n += 1) {
+      const start = c * AREA + n * next;
+      for (let i = 0; i < SIDE; i += 1) {
+        let sum = 0;
+        for (let k = -reach; k <= reach; k += 1) {
+          sum += weights[k + reach] * planes[start + Math.min(Math.max(i + k, 0), SIDE - 1) * step];
+        }
+        found[start + i * step] = sum;
+      }
+    }
+  }
+  return found;
+}
+
+// Mulberry32: numbers from 0 to under 1.
+function dice(seed) {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let t = Math.imul(state ^ (state >>> 15), 1 | state);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
+  };
+}
+
+// ---- Answers.
+
+export function softmax(scores) {
+  const most = scores.reduce((a, b) => Math.max(a, b), -Infinity);
+  const powers = Float64Array.from(scores, (score) => Math.exp(score - most));
+  const sum = powers.reduce((a, b) => a + b, 0);
+  return powers.map((power) => power / sum);
+}
+
+// The largest as [number, share].
+export function bestOf(shares) {
+  const numbers = Array.from(shares.keys()).sort((one, other) => shares[other] - shares[one]);
+  return numbers.slice(0, BEST).map((number) => [number, shares[number]]);
+}
