@@ -22,7 +22,7 @@ def picture_in(address: str) -> np.ndarray:
 
 
 def shares_of(pixels: np.ndarray) -> torch.Tensor:
-    """What torch says of a picture, put into the network by hand: blue first, the mean taken off."""
+    """What torch says of a picture, put in by hand: blue first, the mean taken off."""
     planes = torch.from_numpy(pixels[..., ::-1].copy()).movedim(-1, 0).float()
     mean = torch.tensor(WEIGHTS[NETWORK].preprocessing.mean).view(3, 1, 1)
     with torch.no_grad():

@@ -1,8 +1,11 @@
 """The photograph that is changed, as a reader meets it: the network in the page, held to torch."""
 
+import base64
+
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from playwright.sync_api import Page, expect
 
 from cnnlib.inside import adversarial_walk, blur_image, class_picture
@@ -19,14 +22,14 @@ PIXELS = """(name) => {
   const canvas = document.querySelector(`canvas.${name}`);
   const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
   let all = "";
-  for (let i = 0; i < data.length; i += 4096) all += String.fromCharCode(...data.subarray(i, i + 4096));
+  for (let i = 0; i < data.length; i += 4096) {
+    all += String.fromCharCode(...data.subarray(i, i + 4096));
+  }
   return btoa(all);
 }"""
 
 
 def canvas(page: Page, name: str) -> np.ndarray:
-    import base64
-
     data = base64.b64decode(page.evaluate(PIXELS, name))
     return np.frombuffer(data, np.uint8).reshape(227, 227, 4)[..., :3]
 
@@ -62,7 +65,9 @@ ASK = """async ([address, image, order]) => {
   const text = (numbers) => {
     const bytes = new Uint8Array(numbers.buffer, numbers.byteOffset, numbers.byteLength);
     let all = "";
-    for (let i = 0; i < bytes.length; i += 8192) all += String.fromCharCode(...bytes.subarray(i, i + 8192));
+    for (let i = 0; i < bytes.length; i += 8192) {
+      all += String.fromCharCode(...bytes.subarray(i, i + 8192));
+    }
     return btoa(all);
   };
   const network = await openerOf({ site: MODEL.site })(address, {});
@@ -80,7 +85,8 @@ ASK = """async ([address, image, order]) => {
   return {
     input: text(input), picture: text(sums.pictureOf(input, how)), slope: text(slope),
     stepped: text(sums.stepped(planes, slope, planes, moved)),
-    noise: text(noise), rolled: text(sums.rolled(noise, shift)), blurred: text(sums.blurred(noise, 0.6)),
+    noise: text(noise), rolled: text(sums.rolled(noise, shift)),
+    blurred: text(sums.blurred(noise, 0.6)),
     penalty: text(sums.climbed(noise, plain.image, [0, 0], "penalty", false)),
     soft: text(sums.climbed(noise, back.image, shift, "soft", true)),
   };
@@ -97,8 +103,6 @@ def test_the_gradient_a_step_and_a_climb_are_torchs(show):
     page = show(FoolIt())
     pixels = torch.from_numpy(pixels_of(0)).movedim(-1, 0)
     network = load_weights(NETWORK)
-    import base64
-
     image = base64.b64encode(pixels.numpy().tobytes()).decode()
     found = page.evaluate(ASK, [NETWORK, image, "BGR"])
     close(found["input"], _prepare(pixels[None]), 1e-6)
@@ -155,7 +159,7 @@ def test_torch_says_of_the_picture_what_the_page_says(show, state):
     assert 0 < np.abs(pixels.astype(int) - start).max() <= widget.budget
     walk = adversarial_walk(
         load_weights(NETWORK), torch.from_numpy(start).movedim(-1, 0), _prepare,
-        WEIGHTS[NETWORK].categories.index(FoolIt().fixed["categories"][widget.target])
+        widget.target
         if widget.way == "towards" else widget.record()["before"][0][0],
         away=widget.way == "away", rule=widget.rule, size=widget.size, budget=widget.budget,
         steps=1,
@@ -215,8 +219,6 @@ def test_a_picture_is_made_for_the_class(show):
 
 
 def test_a_picture_of_the_readers_own_is_fooled_too(show, tmp_path):
-    from PIL import Image
-
     path = tmp_path / "mine.png"
     Image.fromarray(pixels_of(4)[:200, 10:220]).save(path)
     page = load(show(FoolIt(steps=4)))
