@@ -34,7 +34,7 @@ function view(tools) {
   const after = figureOf("fi-after", "", say("bars.after"));
   const apart = figureOf("fi-apart", "");
   const made = figureOf("fi-made", "");
-  const panel = controlsPanel(tools, { go: () => go("steps"), began: () => going, live });
+  const panel = controlsPanel(tools, () => go("steps"));
   const told = element("p", { class: "fi-told" });
   const madeTold = element("p", { class: "fi-note" });
   const credit = element("p", { class: "fi-note" });
@@ -67,14 +67,6 @@ function view(tools) {
     if (!planes || pictures.isOwn() || SHOWN.some((name) => !same(state[name], worked.state[name]))) return null;
     const aim = state.way === "towards" ? state.target : worked.before[0][0];
     return { planes, best: worked.after, first: worked.before, number: state.steps, aim, shares: worked.aim };
-  }
-
-  function rows(best, aim, share) {
-    const listed = best.some(([number]) => number === aim) || aim === null || share === null ? best : [...best, [aim, share]];
-    return listed.map(([number, part]) => ({
-      name: fixed.categories[number], share: part, text: say("percent", { value: fixedPoint(100 * part, 1) }),
-      strong: number === aim,
-    }));
   }
 
   function sentence(state, picture, record) {
@@ -125,11 +117,11 @@ function view(tools) {
     const alt = pictures.isOwn() ? say("own.alt") : fixed.photographs[state.photograph].alt;
     before.paint(picture?.planes ?? null);
     before.alt(alt);
-    before.bars.show(picture?.best ? rows(record?.first ?? picture.best, record?.aim ?? null, record?.shares[0] ?? null) : []);
+    before.bars.show(picture?.best ? rowsOf(tools, record?.first ?? picture.best, record?.aim ?? null, record?.shares[0] ?? null) : []);
     after.title(say("changed", { steps: record?.number ?? state.steps }));
     after.paint(record?.planes ?? null);
     after.alt(words);
-    after.bars.show(record ? rows(record.best, record.aim, record.shares[1]) : []);
+    after.bars.show(record ? rowsOf(tools, record.best, record.aim, record.shares[1]) : []);
     apart.title(say("difference", { factor: state.factor }));
     apart.paint(record && picture ? magnified(picture.planes, record.planes, state.factor) : null);
     apart.alt(say("difference.alt", { factor: state.factor }));
@@ -144,7 +136,9 @@ function view(tools) {
     climbGo.hidden = prefersStillness();
     write(climbGo, say(going === "climb" ? "stop" : "climb.go"));
     live.kick();
-    const working = live.status().busy || live.status().state === "loading" || (ready && !(walkedThere && (climbedThere || state.climb === 0)));
+    const coming = !picture || !pictures.worked();
+    const waited = ready && !(walkedThere && (climbedThere || state.climb === 0));
+    const working = coming || waited || live.status().busy || live.status().state === "loading";
     setAttribute(node, "aria-busy", working ? "true" : null);
     if (!working && !going) announce(words);
   }
@@ -169,6 +163,15 @@ function view(tools) {
       live.stop();
     },
   };
+}
+
+// The best answers as bars, and behind them the class that is aimed at, if it is not among them.
+function rowsOf({ say, fixed: { categories } }, best, aim, share) {
+  const isListed = aim === null || share === null || best.some(([number]) => number === aim);
+  return (isListed ? best : [...best, [aim, share]]).map(([number, part]) => ({
+    name: categories[number], share: part, text: say("percent", { value: fixedPoint(100 * part, 1) }),
+    strong: number === aim,
+  }));
 }
 
 // A picture with its title and, if they have a title, its bars.
@@ -210,7 +213,7 @@ function startLine(say, kilobytes, live) {
   };
 }
 
-function controlsPanel({ say, fixed, controls }, { go }) {
+function controlsPanel({ say, fixed, controls }, go) {
   const listed = fixed.categories.map((name, number) => [number, name])
     .sort(([, one], [, other]) => (one.toLowerCase() < other.toLowerCase() ? -1 : 1));
   const way = controls.radios("way", { label: say("way"), options: WAYS.map((name) => [name, say(`way.${name}`)]) });
