@@ -6,7 +6,7 @@
 import { climbOf, liveNetwork, walkOf } from "./fool_it_network.js";
 import { picturesOf } from "./fool_it_pictures.js";
 import {
-  BEST, BUDGETS, CLIMB, colours, FACTORS, HELPS, magnified, mostApart, RULES, settled, SIDE, SIZES, STEPS, WAYS,
+  BEST, BUDGETS, CLIMB, colours, FACTORS, magnified, mostApart, settled, SIDE, SIZES, STEPS,
 } from "./fool_it_sums.js";
 import { bars } from "./kit/bars.js";
 import { button } from "./kit/controls.js";
@@ -149,7 +149,7 @@ function view(tools) {
       element("div", {}, apart.node,
         controls.slider("factor", { label: say("factor"), min: FACTORS[0], max: FACTORS[1], shown: (value) => say("times", { value }) }).node),
       element("div", {}, made.node, madeTold,
-        controls.radios("helps", { label: say("helps"), options: HELPS.map((name) => [name, say(`helps.${name}`)]) }).node,
+        controls.radios("helps", { label: say("helps"), options: fixed.helps.map((name) => [name, say(`helps.${name}`)]) }).node,
         element("div", { class: "fi-row" }, climbGo,
           controls.slider("climb", { label: say("climb"), min: 0, max: CLIMB }).node))),
     credit);
@@ -216,9 +216,9 @@ function startLine(say, kilobytes, live) {
 function controlsPanel({ say, fixed, controls }, go) {
   const listed = fixed.categories.map((name, number) => [number, name])
     .sort(([, one], [, other]) => (one.toLowerCase() < other.toLowerCase() ? -1 : 1));
-  const way = controls.radios("way", { label: say("way"), options: WAYS.map((name) => [name, say(`way.${name}`)]) });
+  const way = controls.radios("way", { label: say("way"), options: fixed.ways.map((name) => [name, say(`way.${name}`)]) });
   const target = controls.dropdown("target", { label: say("target"), options: listed });
-  const rule = controls.radios("rule", { label: say("rule"), options: RULES.map((name) => [name, say(`rule.${name}`)]) });
+  const rule = controls.radios("rule", { label: say("rule"), options: fixed.rules.map((name) => [name, say(`rule.${name}`)]) });
   const greys = { shown: (value) => say("greys", { value }) };
   const size = controls.slider("size", { label: say("size"), min: SIZES[0], max: SIZES[1], ...greys });
   const budget = controls.slider("budget", { label: say("budget"), min: BUDGETS[0], max: BUDGETS[1], ...greys });

@@ -79,6 +79,9 @@ class FoolIt(LiveWidget, stem="fool_it"):
             "kilobytes": round(shipped_entry(NETWORK)["bytes"] / 1000),
             "photographs": photographs(),
             "categories": plan["categories"],
+            "ways": WAYS,
+            "rules": RULES,
+            "helps": HELPS,
         }
         state = self.settled(chosen, FIRST, fixed).state
         fixed["worked"] = {"state": state, **worked(*(state[name] for name in SHOWN))}
@@ -90,14 +93,14 @@ class FoolIt(LiveWidget, stem="fool_it"):
     ) -> Settled:
         s = Settling(changes, present)
         s.whole("photograph", 0, len(fixed["photographs"]) - 1)
-        s.one_of("way", WAYS)
+        s.one_of("way", fixed["ways"])
         s.whole("target", 0, len(fixed["categories"]) - 1)
-        s.one_of("rule", RULES)
+        s.one_of("rule", fixed["rules"])
         s.whole("size", *SIZES)
         s.whole("budget", *BUDGETS)
         s.whole("steps", 0, STEPS)
         s.whole("factor", *FACTORS)
-        s.one_of("helps", HELPS)
+        s.one_of("helps", fixed["helps"])
         s.whole("climb", 0, CLIMB)
         return s.done()
 

@@ -30,7 +30,10 @@ export function picturesOf({ say, fixed, controls, spoken }, came) {
     choose.focus();
     came();
   });
-  const choose = button(say("file"), () => file.click());
+  // A browser opens the dialogue only for a reader, and warns where a script asks for it.
+  const choose = button(say("file"), () => {
+    if (navigator.userActivation?.isActive !== false) file.click();
+  });
   back.hidden = true;
 
   function leave() {
@@ -78,6 +81,7 @@ export function picturesOf({ say, fixed, controls, spoken }, came) {
     came();
   }
 
+  fixed.photographs.forEach(({ address }) => planesAt(address)); // so that a choice is drawn at once
   return {
     node: element("div", { class: "fi-pictures" },
       element("div", { class: "fi-row" }, photograph.node, choose, back, file), trouble, note),

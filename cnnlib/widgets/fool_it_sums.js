@@ -8,9 +8,6 @@ import { Settling } from "./kit/settling.js";
 
 export const SIDE = 227;
 export const BEST = 3;
-export const WAYS = ["towards", "away"];
-export const RULES = ["sign", "plain"];
-export const HELPS = ["penalty", "soft"];
 export const SIZES = [1, 8];
 export const BUDGETS = [1, 32];
 export const FACTORS = [1, 64];
@@ -22,14 +19,14 @@ const AREA = SIDE * SIDE;
 export function settled(changes, present, fixed) {
   const s = new Settling(changes, present);
   s.whole("photograph", 0, fixed.photographs.length - 1);
-  s.oneOf("way", WAYS);
+  s.oneOf("way", fixed.ways);
   s.whole("target", 0, fixed.categories.length - 1);
-  s.oneOf("rule", RULES);
+  s.oneOf("rule", fixed.rules);
   s.whole("size", ...SIZES);
   s.whole("budget", ...BUDGETS);
   s.whole("steps", 0, STEPS);
   s.whole("factor", ...FACTORS);
-  s.oneOf("helps", HELPS);
+  s.oneOf("helps", fixed.helps);
   s.whole("climb", 0, CLIMB);
   return s.done();
 }
