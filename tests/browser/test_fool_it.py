@@ -20,7 +20,10 @@ from tests.test_widgets_fool_it import shares_of
 MODEL = "document.querySelector('[data-cnn-widget]').cnnModel"
 PIXELS = """(name) => {
   const canvas = document.querySelector(`canvas.${name}`);
-  const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+  const copy = new OffscreenCanvas(canvas.width, canvas.height);
+  const pen = copy.getContext("2d", { willReadFrequently: true });
+  pen.drawImage(canvas, 0, 0);
+  const { data } = pen.getImageData(0, 0, canvas.width, canvas.height);
   let all = "";
   for (let i = 0; i < data.length; i += 4096) {
     all += String.fromCharCode(...data.subarray(i, i + 4096));
@@ -212,10 +215,11 @@ def test_a_picture_is_made_for_the_class(show):
     page = load(show(FoolIt(steps=0)))
     choose(page, climb=16)
     answered(page)
-    picture = canvas(page, "fi-made")
-    share = shares_of(picture)[9].item()
-    assert share > 0.9
-    expect(page.locator("p.fi-note", has_text="After 16 steps: ostrich")).to_be_visible()
+    share = shares_of(canvas(page, "fi-made"))[9].item()
+    told = page.locator("p.fi-note", has_text="After 16 steps: ostrich").inner_text()
+    said = float(told.removeprefix("After 16 steps: ostrich ").removesuffix(" %."))
+    assert said == pytest.approx(100 * share, abs=0.1)
+    assert share > 10 * shares_of(pixels_of(0))[9].item()
 
 
 def test_a_picture_of_the_readers_own_is_fooled_too(show, tmp_path):
