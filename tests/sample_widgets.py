@@ -47,6 +47,7 @@ SAMPLES: dict[str, Callable[[], anywidget.AnyWidget]] = {
     "receptive_field_explorer": partial(made_in, "test_widgets_receptive_field_explorer", "make"),
     "signal_gradient": partial(made_in, "test_widgets_signal_gradient", "make"),
     "switches": Switches,
+    "train_lenet": partial(made_in, "test_widgets_train_lenet", "make"),
     "trained_units": partial(made_in, "test_widgets_trained_units", "make"),
     "window_fit": partial(made_in, "test_widgets_window_fit", "make"),
 }
@@ -70,5 +71,6 @@ DATA: dict[str, tuple[str, ...]] = {
     "occlusion": ("photographs", "layer"),
     "quiz": ("questions",),
     "receptive_field_explorer": ("rows", "image_alt"),
+    "train_lenet": ("networks", "optimisers", "presets"),
     "trained_units": ("network", "layers", "titles", "searched"),
 }

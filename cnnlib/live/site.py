@@ -1,10 +1,12 @@
-"""The files with which a page runs networks: one file a network, a list of them, and the engine.
+"""The files with which a page runs networks: one file a network, a list of them, the engine, and
+the digits to train on.
 
 A network's file is its weights as they ship, safetensors, with the plan in its heading. The plans
 of the networks that ship lie in ``plans/``, so that a page's build need not export them.
 """
 
 import base64
+import gzip
 import hashlib
 import json
 import re
@@ -65,6 +67,33 @@ def shipped_entry(key: str) -> dict[str, Any]:
     return entry_of(key, network_file(key), shipped_plan(key))
 
 
+def digits_content() -> tuple[bytes, int, int]:
+    """The digits that ship, for training in a page: a label a byte, then the images, 28x28 bytes each.
+
+    The training digits come first; the two numbers say how many there are, and how many held out.
+    """
+    from cnnlib.data import load_digits
+
+    parts = [load_digits(split) for split in ("train", "test")]
+    labels = b"".join(part.labels.astype("u1").tobytes() for part in parts)
+    images = b"".join(part.images.tobytes() for part in parts)
+    return labels + images, len(parts[0]), len(parts[1])
+
+
+@cache
+def digits_file() -> bytes:
+    """``digits.gz``: :func:`digits_content`, packed."""
+    return gzip.compress(digits_content()[0], mtime=0)
+
+
+@cache
+def digits_entry() -> dict[str, Any]:
+    """What a page knows of ``digits.gz``; the hash is that of the content, unpacked."""
+    content, train, test = digits_content()
+    found = {"bytes": len(digits_file()), "sha256": hashlib.sha256(content).hexdigest()}
+    return found | {"train": train, "test": test}
+
+
 def worker_script() -> str:
     """The engine's worker as one classic script, for where modules cannot be loaded."""
     return bundle_script(WIDGETS, ["live/worker"], WORKER)
@@ -87,6 +116,10 @@ def write_site(folder: Path, keys: Iterable[str] = tuple(WEIGHTS)) -> None:
         content = {"entry": entry, "file": base64.b64encode(network_file(key)).decode("ascii")}
         script = f"(globalThis.cnnNetworks ??= {{}})[{json.dumps(key)}] = {json.dumps(content)};\n"
         path.with_name(f"{path.name}.js").write_text(script, encoding="utf-8")
+    (folder / "digits.gz").write_bytes(digits_file())
+    packed = json.dumps(base64.b64encode(digits_file()).decode("ascii"))
+    script = f"(globalThis.cnnData ??= {{}}).digits = {packed};\n"
+    (folder / "digits.gz.js").write_text(script, encoding="utf-8")
     (folder / LIST).write_text(json.dumps(entries, indent=1) + "\n", encoding="utf-8")
     script = f"globalThis.cnnWorker = {json.dumps(worker_script())};\n"
     (folder / "from_disk.js").write_text(script, encoding="utf-8")

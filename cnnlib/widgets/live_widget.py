@@ -16,17 +16,27 @@ class LiveWidget(TeachingWidget):
 
     networks: ClassVar[tuple[str, ...]] = ()  # the keys of those that the page may load
 
-    wanted = traitlets.Unicode("").tag(sync=True)  # the key of a network that the page asks for
+    wanted = traitlets.Unicode("").tag(sync=True)  # a network's key, or "digits", that the page asks for
     sent_file = traitlets.Bytes(b"").tag(sync=True)
     sent = traitlets.Dict().tag(sync=True)  # {entry, worker}, set behind the file
 
     @traitlets.observe("wanted")
     def _send_network(self, change: dict) -> None:
-        from cnnlib.live.site import network_file, shipped_entry, worker_script
+        from cnnlib.live.site import (
+            digits_entry,
+            digits_file,
+            network_file,
+            shipped_entry,
+            worker_script,
+        )
 
         key = change["new"]
         if not key:
             self.sent, self.sent_file = {}, b""
+            return
+        if key == "digits":
+            self.sent_file = digits_file()
+            self.sent = {"entry": {"key": key, **digits_entry()}, "worker": ""}
             return
         entry = {"key": key, **shipped_entry(key)}
         self.sent_file = network_file(key)

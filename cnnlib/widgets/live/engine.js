@@ -74,6 +74,15 @@ function methodsOf(client) {
       setWeights: (weights) => client.ask({ kind: "setWeights", weights }),
     },
 
+    // A course of digits (see course.js): take(file, about) of digits.gz, begin({weights or parameters,
+    // how}), then teach({batch, steps, until, time, how}) and examine({count}). One at a time.
+    course: {
+      take: (file, about) => client.ask({ kind: "digits", file, about }),
+      begin: (what) => client.ask({ kind: "course", ...what }),
+      teach: (what) => client.ask({ kind: "teach", what }),
+      examine: (what) => client.ask({ kind: "examine", what }),
+    },
+
     close: () => client.close(),
   };
 }

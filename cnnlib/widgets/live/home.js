@@ -20,6 +20,51 @@ export function openerOf({ load, site, kernel }) {
   };
 }
 
+// Gets a file of data as the widget's home has it: get(name, {onProgress, signal}) gives an ArrayBuffer.
+export function dataOf({ load, site, kernel }) {
+  if (site) return (name, options) => fetched(site(`live/${name}.gz`), options);
+  return async (name, { signal, onProgress }) => {
+    const buffer = load ? await dataFromDisk(load, name) : await dataFromKernel(kernel, name, signal);
+    onProgress?.({ loaded: buffer.byteLength });
+    return buffer;
+  };
+}
+
+async function dataFromDisk(load, name) {
+  try {
+    await load(`live/${name}.gz.js`);
+  } catch (error) {
+    throw new LiveError("network", error.message);
+  }
+  return Uint8Array.from(atob(globalThis.cnnData[name]), (letter) => letter.charCodeAt(0)).buffer;
+}
+
+async function dataFromKernel(kernel, name, signal) {
+  const { file, worker } = await fromKernel(kernel, name, signal);
+  URL.revokeObjectURL(worker); // data come without one
+  return file;
+}
+
+async function fetched(address, { onProgress, signal }) {
+  const parts = [];
+  let loaded = 0;
+  try {
+    const response = await fetch(address, { signal });
+    if (!response.ok) throw new Error(`status ${response.status}`);
+    const reader = response.body.getReader();
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) break;
+      parts.push(value);
+      loaded += value.length;
+      onProgress?.({ loaded });
+    }
+  } catch (error) {
+    throw new LiveError(signal?.aborted ? "aborted" : "network", `${address} could not be loaded: ${error.message}`);
+  }
+  return new Blob(parts).arrayBuffer();
+}
+
 const scriptAddress = (text) => URL.createObjectURL(new Blob([text], { type: "text/javascript" }));
 
 async function fromDisk(load, key) {

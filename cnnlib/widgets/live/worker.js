@@ -2,6 +2,7 @@
 // way, {id, progress}. A newer request ends an older one that has not ended: its error's code is "aborted".
 
 import { LiveError } from "./arena.js";
+import { Course, startOf, unpackDigits } from "./course.js";
 import { Network } from "./network.js";
 import { prepare } from "./prepare.js";
 import { readSafetensors } from "./safetensors.js";
@@ -12,6 +13,8 @@ const BREATH = 8; // milliseconds at work before messages are heard
 
 let network = null;
 let trainer = null;
+let digits = null;
+let course = null;
 let newest = 0;
 let work = Promise.resolve();
 let breathed = 0;
@@ -101,6 +104,25 @@ const KINDS = {
     }
     for (const [name, numbers] of Object.entries(weights)) network.tensors.set(name, Float32Array.from(numbers));
     network.reload();
+  },
+
+  async digits({ file, about }) {
+    digits = await unpackDigits(file, about);
+  },
+
+  // Begins a course, with weights that are given or drawn. Gives the first layer's kernels.
+  async course({ weights, parameters, how }) {
+    await KINDS.setWeights({ weights: weights ?? startOf(parameters, how.seed) });
+    course = new Course(network, digits, how);
+    return { first: course.first() };
+  },
+
+  async teach({ what }) {
+    return course.teach(what);
+  },
+
+  async examine({ what }) {
+    return course.examine(what);
   },
 };
 

@@ -1,0 +1,227 @@
+"""A LeNet trained in the page, as a reader meets it: every number held to torch."""
+
+import base64
+import struct
+
+import numpy as np
+import pytest
+from playwright.sync_api import Page, expect
+from safetensors.numpy import load_file, save_file
+
+from cnnlib.widgets.train_lenet import TrainLeNet
+from cnnlib.widgets.train_lenet_sums import KEYS, OPTIMISERS, course, order_of, start
+from tests.browser.conftest import let_pass, wait_for_widgets, write_page_of
+from tests.browser.contract import checks
+from tests.browser.contract.test_notebooks import MODEL
+from tests.browser.model import choose, settle
+from tests.conftest import book_part
+
+PAGE = "document.querySelector('[data-cnn-widget]').cnnModel"
+
+
+def load(page: Page) -> Page:
+    page.get_by_role("button", name="Load digits and networks").click()
+    expect(page.get_by_role("button", name="Unload")).to_be_visible(timeout=60_000)
+    expect(page.locator(".tl-note")).to_contain_text("Digits seen: none", timeout=60_000)
+    return page
+
+
+COURSE = """async ([key, how, seed, batch, steps]) => {
+  const { openerOf, dataOf } = await import("./widgets/live/home.js");
+  const { orderOf } = await import("./widgets/live/course.js");
+  const { networks, digits, examined } = MODEL.get("fixed");
+  const home = { site: MODEL.site };
+  const network = await openerOf(home)(key, {});
+  await network.course.take(await dataOf(home)("digits", {}), digits);
+  const { parameters, rubbish } = networks.find((one) => one.key === key);
+  const full = { ...how, seed, shuffled: false, ...(rubbish ? { rubbish } : {}) };
+  const { first: begun } = await network.course.begin({ parameters, how: full });
+  const { told, seen, first } = await network.course.teach(
+    { batch, steps, until: 2000, time: 1e9, how });
+  const { counts } = await network.course.examine({ count: examined });
+  network.close();
+  return { losses: told.map(({ loss }) => loss), seen, counts,
+    begun: Array.from(begun), first: Array.from(first), order: orderOf(8000, 1001).slice(0, 50) };
+}""".replace("MODEL", PAGE)
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_a_seeds_course_is_the_one_that_torch_takes(show, key):
+    page = show(TrainLeNet())
+    small = key == "lenet5"  # its loss is a distance
+    rates = {"adamw": 0.002, "momentum": 0.0002 if small else 0.01, "sgd": 0.001 if small else 0.1}
+    for optimiser in OPTIMISERS:
+        how = {"optimiser": "adamw" if optimiser == "adamw" else "sgd", "lr": rates[optimiser]}
+        how |= {"momentum": 0.9 if optimiser == "momentum" else 0}
+        how |= {"weight_decay": 0.01 if optimiser == "adamw" else 0}
+        found = page.evaluate(COURSE, [key, how, 1, 20, 10])
+        ours = course(key, optimiser, rates[optimiser], 20, False, 1, 200)
+        assert found["seen"] == 200 and found["order"] == order_of(8000, 1001)[:50]
+        first = next(iter(start(key, 1).values())).ravel()
+        assert found["begun"] == [float(value) for value in first]  # to the bit
+        losses = [loss for _, loss in ours["told"]]
+        np.testing.assert_allclose(found["losses"], losses, rtol=2e-4)
+        np.testing.assert_allclose(found["first"], ours["first"], atol=1e-4)
+        assert np.sum(found["counts"]) == 1000
+
+
+def test_a_reader_trains_pauses_steps_and_begins_anew(show):
+    page = show(TrainLeNet())
+    wanted = []
+    page.on("request", lambda request: wanted.append(request.url))
+    choose(page, seed=2)
+    let_pass(page, 200)
+    expect(page.locator(".tl-note")).to_contain_text("other settings than yours")
+    assert wanted == []
+    load(page)
+    assert len([url for url in wanted if "digits.gz" in url]) == 1
+    begun = course("lenet_modern", "adamw", 0.002, 20, False, 2, 0)["exams"][0][1]
+    expect(page.locator(".tl-note")).to_contain_text(f"digits: {100 * begun:.1f} %")
+    page.get_by_role("button", name="One step").click()
+    expect(page.locator(".tl-note")).to_contain_text("Digits seen: 20.")
+    page.get_by_role("button", name="One step").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator(".tl-note")).to_contain_text("Digits seen: 40.")
+    page.get_by_role("button", name="Train", exact=True).click()
+    expect(page.locator(".tl-dot")).to_have_count(2, timeout=60_000)
+    page.get_by_role("button", name="Pause").click()
+    note = page.locator(".tl-note")
+    right = float(note.inner_text().split("digits: ")[1].split(" %")[0])
+    ours = course("lenet_modern", "adamw", 0.002, 20, False, 2, 2000)["exams"][1][1]
+    assert right == pytest.approx(100 * ours, abs=2.0)
+    page.get_by_role("button", name="Begin anew").click()
+    expect(note).to_contain_text("Digits seen: none", timeout=30_000)
+
+
+def test_the_weights_go_into_a_file_and_come_back(show, tmp_path):
+    page = load(show(TrainLeNet()))
+    page.get_by_role("button", name="One step").click()
+    expect(page.locator(".tl-note")).to_contain_text("Digits seen: 20.")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save the weights").click()
+    path = tmp_path / "kept.safetensors"
+    download.value.save_as(path)
+    assert download.value.suggested_filename == "lenet_modern.safetensors"
+    kept = load_file(path)
+    begun = start("lenet_modern", 1)
+    assert {n: v.shape for n, v in kept.items()} == {n: v.shape for n, v in begun.items()}
+    first = np.reshape(course("lenet_modern", "adamw", 0.002, 20, False, 1, 20)["first"], (6, 1, 5, 5))
+    np.testing.assert_allclose(kept["conv1.weight"], first, atol=1e-4)
+
+    told, field = page.locator(".tl-file"), page.locator("input[type=file]")
+    content = path.read_bytes()
+    bad = {"cut": content[:-4], "short": b"abc", "text": b"\x10" + b"\0" * 7 + b"no heading here!"}
+    heading = b'{"x":{"dtype":"F32","shape":[1],"data_offsets":null}}'
+    bad["odd"] = struct.pack("<Q", len(heading)) + heading
+    for name, text in bad.items():
+        field.set_input_files({"name": f"{name}.safetensors", "mimeType": "", "buffer": text})
+        expect(told).to_contain_text("no weights that can be read")
+        field.evaluate("node => node.dispatchEvent(new Event('focus'))")
+    save_file({"conv1.weight": np.zeros((6, 1, 5, 5), np.float32)}, tmp_path / "other.safetensors")
+    field.set_input_files(tmp_path / "other.safetensors")
+    expect(told).to_contain_text("not the weights of this network")
+    expect(page.locator(".tl-note")).to_contain_text("Digits seen: 20.")
+    field.set_input_files(path)
+    expect(told).to_contain_text("A new course begins with them")
+    expect(page.locator(".tl-note")).to_contain_text("Digits seen: none", timeout=30_000)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save the weights").click()
+    download.value.save_as(tmp_path / "again.safetensors")
+    again = load_file(tmp_path / "again.safetensors")
+    assert all((again[name] == kept[name]).all() for name in kept)
+
+
+def test_a_loss_that_is_no_number_ends_the_course_with_a_sentence(show):
+    page = load(show(TrainLeNet(network="lenet_modern", optimiser="momentum", rate=2, batch=4)))
+    page.get_by_role("button", name="Train", exact=True).click()
+    ours = course("lenet_modern", "momentum", 2, 4, False, 1, 2000)
+    if ours["broken"]:
+        expect(page.locator(".tl-note")).to_contain_text("weights have run away", timeout=30_000)
+        expect(page.get_by_role("button", name="Train", exact=True)).to_be_visible()
+    else:
+        expect(page.locator(".tl-dot")).to_have_count(2, timeout=60_000)
+
+
+# --- When it fails --------------------------------------------------------------------------------
+
+
+def test_blocked_or_cut_digits_are_one_sentence_and_can_be_tried_again(show, tmp_path):
+    page = show(TrainLeNet())
+    page.route("**/live/digits.gz", lambda route: route.abort())
+    page.get_by_role("button", name="Load digits and networks").click()
+    expect(page.locator(".tl-status")).to_contain_text("could not be loaded")
+    expect(page.locator(".tl-note")).to_contain_text("came with the page")
+    page.unroute("**/live/digits.gz")
+    file = tmp_path / "site" / "live" / "digits.gz"
+    whole = file.read_bytes()
+    for bad in (whole[:-1000], whole[:5000] + b"\0" + whole[5001:], b"nothing"):
+        file.write_bytes(bad)
+        page.get_by_role("button", name="Load digits and networks").click()
+        expect(page.locator(".tl-status")).to_contain_text("came damaged", timeout=30_000)
+    file.write_bytes(whole)
+    load(page)
+    assert page.faults and all("digits" in f or "ERR_FAILED" in f for f in page.faults)
+    page.faults.clear()
+
+
+def test_loading_is_cancelled_half_way_and_nothing_comes_of_it(show):
+    page = show(TrainLeNet())
+    held = []
+    page.route("**/live/digits.gz", lambda route: held.append(route))
+    page.get_by_role("button", name="Load digits and networks").click()
+    page.wait_for_function("document.querySelector('.tl-start progress').value > 0.6")
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.get_by_role("button", name="Load digits and networks")).to_be_focused()
+    for route in held:
+        route.abort()
+    let_pass(page, 300)
+    expect(page.locator(".tl-note")).to_contain_text("came with the page")
+    page.unroute("**/live/digits.gz")
+    page.faults[:] = [fault for fault in page.faults if "digits" not in fault]
+    load(page)
+    page.get_by_role("button", name="Train", exact=True).click()
+    page.get_by_role("button", name="Unload").click()
+    expect(page.locator(".tl-note")).to_contain_text("came with the page")
+
+
+# --- Its other homes ------------------------------------------------------------------------------
+
+
+def test_it_trains_from_disk(new_page, tmp_path):
+    folder = tmp_path / "site"
+    write_page_of(folder, TrainLeNet())
+    disk = book_part("from_disk")
+    disk.write_widgets(folder)
+    disk.write_pictures(folder)
+    page = new_page()
+    page.goto((folder / "index.html").as_uri())
+    load(wait_for_widgets(page))
+    page.get_by_role("button", name="One step").click()
+    expect(page.locator(".tl-note")).to_contain_text("Digits seen: 20.")
+
+
+def test_in_a_notebook_python_sends_the_files(new_page, serve, tmp_path):
+    widget = TrainLeNet()
+    (tmp_path / "index.html").write_text(
+        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>-</title>'
+        '<link rel="icon" href="data:,"></head><body><main></main></body></html>'
+    )
+    page = new_page()
+    page.goto(f"{serve(tmp_path)}/")
+    page.evaluate(checks.READER)
+    page.add_script_tag(content=MODEL)
+    given = [widget._esm, widget._css, list(widget.chosen()), widget.page_state()]
+    page.evaluate("(given) => openNotebook(given)", given)
+    wanted = []
+
+    def send(key: str) -> dict:
+        wanted.append(key)
+        widget.wanted = key
+        return {"sent": widget.sent, "file": base64.b64encode(widget.sent_file).decode("ascii")}
+
+    page.expose_function("kernelSends", send)
+    load(page)
+    page.get_by_role("button", name="One step").click()
+    expect(page.locator(".tl-note")).to_contain_text("Digits seen: 20.")
+    assert wanted == [*KEYS, "digits"]
+    settle(page)
