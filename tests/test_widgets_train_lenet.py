@@ -1,4 +1,4 @@
-"""The course of training: what is drawn from a seed, and what is in sight before a reader trains."""
+"""The course of training: what a seed draws, and what is in sight before a reader trains."""
 
 import numpy as np
 import pytest

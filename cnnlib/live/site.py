@@ -68,7 +68,7 @@ def shipped_entry(key: str) -> dict[str, Any]:
 
 
 def digits_content() -> tuple[bytes, int, int]:
-    """The digits that ship, for training in a page: a label a byte, then the images, 28x28 bytes each.
+    """The digits that ship, to train on in a page: a label a byte, then 28x28 bytes an image.
 
     The training digits come first; the two numbers say how many there are, and how many held out.
     """

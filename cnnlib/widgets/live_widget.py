@@ -16,7 +16,9 @@ class LiveWidget(TeachingWidget):
 
     networks: ClassVar[tuple[str, ...]] = ()  # the keys of those that the page may load
 
-    wanted = traitlets.Unicode("").tag(sync=True)  # a network's key, or "digits", that the page asks for
+    wanted = traitlets.Unicode("").tag(
+        sync=True
+    )  # a network's key, or "digits", that the page asks for
     sent_file = traitlets.Bytes(b"").tag(sync=True)
     sent = traitlets.Dict().tag(sync=True)  # {entry, worker}, set behind the file
 

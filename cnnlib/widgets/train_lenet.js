@@ -67,7 +67,7 @@ function view({ el, say, fixed, controls, choose, now, redraw, spoken, load, sit
   }
 
   return {
-    node: element("div", { class: "tl-body" }, start.node, presets.node, settings.node, buttons.node, note, verdict,
+    node: element("div", { class: "tl-body" }, start.node, presets.node, buttons.node, note, verdict, settings.node,
       element("div", { class: "tl-plots" }, loss.node, right.node, kernels.node, confusion.node)),
     draw(state) {
       course.follow(state);

@@ -136,12 +136,12 @@ class TrainLeNet(LiveWidget, stem="train_lenet"):
             ax.set(xlabel=self.words("axis.seen"), ylabel=title, ylim=(0, 100))
 
         parts = [draw_plot(d, 340, 210) for d in (draw, draw_exams) if run["told"]]
-        kernels = [_kernels(run[name]) for name in ("start", "first")]
+        kernels = _kernels([run["start"], run["first"]])
         counts = np.array(run["counts"])
         return (
             svg.join(parts)
             + svg.paragraph(self.words("first"))
-            + svg.drawing(250, 80, *(k for row, k in enumerate(_rows(kernels)) if row < 2))
+            + svg.drawing(250, 80, *kernels)
             + svg.paragraph(self.words("confusion"))
             + count_picture(counts, root=True)
             + svg.paragraph(self.text_alternative())
@@ -168,17 +168,13 @@ def _smooth(told: Sequence[Sequence[float]], points: int = 100) -> list[list[flo
     return [[part[-1][0], round(sum(loss for _, loss in part) / share, 5)] for part in parts]
 
 
-def _kernels(values: Sequence[float]) -> np.ndarray:
-    """Six kernels side by side as colours, (5, 35, 3)."""
-    kernels = np.reshape(values, (6, 5, 5))
-    levels = Scale(-np.abs(kernels).max(), np.abs(kernels).max(), signed=True).levels(kernels)
-    return palette(signed=True)[levels].astype(np.uint8)
-
-
-def _rows(rows: Sequence[np.ndarray]) -> list[str]:
+def _kernels(rows: Sequence[Sequence[float]]) -> list[str]:
+    """Rows of six kernels each, as pictures on one scale."""
+    weights = np.reshape(rows, (len(rows), 6, 5, 5))
+    most = np.abs(weights).max()
+    colours = palette(signed=True)[Scale(-most, most, signed=True).levels(weights)]
     return [
-        svg.join(
-            svg.pixels(kernel, 42 * i, 42 * row, 36, 36) for i, kernel in enumerate(kernels)
-        )
-        for row, kernels in enumerate(rows)
+        svg.pixels(kernel, 42 * i, 42 * row, 36, 36)
+        for row, kernels in enumerate(colours)
+        for i, kernel in enumerate(kernels)
     ]

@@ -79,24 +79,22 @@ export function school({ open, data, fixed, changed }) {
     control = own;
     [state, share, error] = ["loading", 0, null];
     changed();
-    let found = null;
     try {
-      found = await loaded({ open, data, fixed, signal: own.signal }, (next) => {
+      const found = await loaded({ open, data, fixed, signal: own.signal }, (next) => {
         if (control !== own) return;
         share = next;
         changed();
       });
+      if (control !== own) {
+        for (const network of found.values()) network.close();
+        return;
+      }
+      [networks, state] = [found, "ready"];
+      changed();
+      pump();
     } catch (fault) {
       if (control === own) leave("failed", codeOf(fault));
-      return;
     }
-    if (control !== own) {
-      for (const network of found.values()) network.close();
-      return;
-    }
-    [networks, state] = [found, "ready"];
-    changed();
-    pump();
   }
 
   // What is to be done next: what waits, a new course, an exam that is due, or training.

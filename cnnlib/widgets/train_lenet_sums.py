@@ -1,4 +1,4 @@
-"""A course of training, drawn from a seed: the twin of ``live/course.js``, with torch's own steps."""
+"""A course of training, drawn from a seed: the twin of ``live/course.js``, with torch's steps."""
 
 from functools import cache
 from typing import Any
@@ -120,7 +120,7 @@ def course(
         with torch.no_grad():
             scores = network(preprocess(key, test.images[:EXAMINED])).numpy()
         counts = np.zeros((10, 10), int)
-        fair = ~np.isnan(scores).any(axis=1)
+        fair = np.isfinite(scores.max(axis=1))
         pairs = (test.labels[:EXAMINED][fair], scores[fair].argmax(axis=1))
         np.add.at(counts, pairs, 1)
         return counts

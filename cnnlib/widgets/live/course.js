@@ -117,16 +117,17 @@ export class Course {
     return this.network.tensors.get(name).slice();
   }
 
-  // The first `count` held-out digits: how many of each label (row) get each answer (column). What has
-  // no score is no answer.
+  // The first `count` held-out digits: how many of each label (row) get each answer (column). Where
+  // the best score is no finite number, there is no answer.
   examine({ count }) {
     const counts = Array.from({ length: CLASSES }, () => new Array(CLASSES).fill(0));
     for (let i = 0; i < count; i += 1) {
       const number = this.digits.train + i;
       this.network.runAtOnce(this.image(number, this.input));
       const { scores } = this.network;
-      const best = scores.indexOf(Math.max(...scores));
-      if (best >= 0) counts[this.digits.labels[number]][best] += 1;
+      const most = Math.max(...scores);
+      const best = scores.indexOf(most);
+      if (Number.isFinite(most)) counts[this.digits.labels[number]][best] += 1;
     }
     return { counts, seen: this.seen };
   }
