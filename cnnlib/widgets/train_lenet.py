@@ -45,10 +45,10 @@ class TrainLeNet(LiveWidget, stem="train_lenet"):
     What it teaches: what a learning rate, a batch size and an optimiser do, and that learning by
     heart is not learning.
 
-    ``network``, one of ``KEYS``, ``labels``, "true" or "shuffled", and ``seed`` begin a course anew;
+    ``network``, one of ``KEYS``, ``labels``, "true" or "shuffled", and ``seed`` begin a new course;
     ``optimiser``, ``rate`` and ``batch`` change it on the way. The seed fixes the first weights and
-    the order of the digits. ``guess`` is the reader's prediction, in percent, and ``cell`` a place of
-    the confusion matrix, (label, answer).
+    the order of the digits. ``guess`` is the reader's prediction, in percent, and ``cell`` a place
+    of the confusion matrix, (label, answer).
 
     Before the reader trains, the course that Python has run is in sight: see
     :func:`train_lenet_sums.course`. ``ChoiceError`` for what does not exist.

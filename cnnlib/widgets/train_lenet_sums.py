@@ -1,6 +1,6 @@
 """A course of training, drawn from a seed: the twin of ``live/course.js``, with torch's steps."""
 
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -41,9 +41,9 @@ def order_of(count: int, seed: int) -> list[int]:
 def parameters(key: str) -> list[dict[str, Any]]:
     """Name, shape and ``bounds`` of every trained tensor, as the page needs them to begin.
 
-    Of ``bounds``, [count, bound], the first ``count`` weights are drawn from -bound to bound, and so
-    on. For LeNet-5 a bound is 2.4 / fan-in, as its paper has it; for the modern one 1 / sqrt(fan-in),
-    torch's rule for convolutions and linear layers.
+    Of ``bounds``, [count, bound], the first ``count`` weights are drawn from -bound to bound, and
+    so on. For LeNet-5 a bound is 2.4 / fan-in, as its paper has it; for the modern one
+    1 / sqrt(fan-in), torch's rule for convolutions and linear layers.
     """
     from cnnlib.models import MODELS
 
@@ -88,8 +88,8 @@ def course(
 ) -> dict[str, Any]:
     """What the page's course does until it has seen so many digits, by torch.
 
-    ``told``: of each step [digits seen, loss]. ``exams``: [digits seen, share of the held-out digits
-    that is right]. ``counts``: of the last exam, labels down and answers across. ``start`` and
+    ``told``: of each step [digits seen, loss]. ``exams``: [digits seen, share right of the held-out
+    digits]. ``counts``: of the last exam, labels down and answers across. ``start`` and
     ``first``: the first layer's kernels at the beginning and now, as lists. ``broken``: whether the
     loss has become no number, with which it ends.
     """
@@ -116,6 +116,9 @@ def course(
     }
     steps = makers[optimiser](network.parameters())
 
+    rubbish = RUBBISH.get(key)
+    cost = partial(map_criterion, rubbish_penalty=rubbish) if rubbish else F.cross_entropy
+
     def exam() -> np.ndarray:
         with torch.no_grad():
             scores = network(preprocess(key, test.images[:EXAMINED])).numpy()
@@ -139,8 +142,7 @@ def course(
         numbers = orders[turn][place : place + batch]
         scores = network(preprocess(key, train.images[numbers]))
         wanted = torch.as_tensor(labels[numbers]).long()
-        rubbish = RUBBISH.get(key)
-        loss = (map_criterion(scores, wanted, rubbish) if rubbish else F.cross_entropy(scores, wanted))  # fmt: skip
+        loss = cost(scores, wanted)
         steps.zero_grad()
         loss.backward()
         steps.step()
