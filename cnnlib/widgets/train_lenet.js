@@ -53,6 +53,7 @@ function view({ el, say, fixed, controls, choose, now, redraw, spoken, load, sit
   const right = curve(say, { name: "right", dots: true });
   const kernels = kernelsFigure(say, unpackPalettes(fixed.palettes));
   const confusion = confusionFigure(say, controls, { choose, now });
+  const plots = element("div", { class: "tl-plots" }, loss.node, right.node, kernels.node, confusion.node);
   const pass = fixed.digits.train;
   let wide = 640;
   let told = null; // of which exam it was said aloud
@@ -68,11 +69,13 @@ function view({ el, say, fixed, controls, choose, now, redraw, spoken, load, sit
 
   return {
     node: element("div", { class: "tl-body" }, start.node, presets.node, buttons.node, note, verdict, settings.node,
-      element("div", { class: "tl-plots" }, loss.node, right.node, kernels.node, confusion.node)),
+      plots),
     draw(state) {
       course.follow(state);
       const status = course.status();
       const { run } = status;
+      const waits = status.state === "loading" || (status.busy && !status.training);
+      setAttribute(plots, "aria-busy", waits ? "true" : null);
       const shown = run ?? fixed.worked.run;
       start.show(status);
       presets.show(state);

@@ -52,7 +52,7 @@ async function loaded({ open, data, fixed, signal }, progress) {
 
 // {status(), load(), unload(), follow(state), train(on), step(), anew(), weights(), take(), stop()}.
 //
-// status(): {state, share, error, training, run}. `state` is "idle", "loading", "ready" or "failed". `run` is
+// status(): {state, share, error, training, busy, run}. `state` is "idle", "loading", "ready" or "failed". `run` is
 // {told: [[seen, loss, steps]], exams: [[seen, share right]], counts, start, first, seen, seconds, broken}, or
 // null before a course has begun. `changed` is called when any of this has changed. One request is
 // under way at a time.
@@ -167,7 +167,7 @@ export function school({ open, data, fixed, changed }) {
   }
 
   return {
-    status: () => ({ state, share, error, training, run }),
+    status: () => ({ state, share, error, training, busy, run }),
     load,
     unload: () => leave("idle"),
     follow(settings) {
