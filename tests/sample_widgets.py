@@ -69,7 +69,7 @@ DATA: dict[str, tuple[str, ...]] = {
     "leaderboard": ("columns", "entries", "families"),
     "memory_bill": ("networks",),
     "network_diagram": ("sheets", "sources"),
-    "new_head": ("photographs", "examples"),
+    "new_head": ("photographs", "examples", "known"),
     "occlusion": ("photographs", "layer"),
     "quiz": ("questions",),
     "receptive_field_explorer": ("rows", "image_alt"),

@@ -33,6 +33,7 @@ function view(tools) {
   let told = "";
 
   const full = (key) => write(notice, say("own.full", { title: pictureOf(key).title, most: fixed.most }));
+  const nameOf = (name) => (fixed.known.includes(name) ? say(`class.${name}`) : name);
   const pictureOf = (key) => given.get(key) ?? own.get(key) ?? null;
   const here = (state) => state.pictures.filter(([key]) => pictureOf(key));
 
@@ -68,7 +69,7 @@ function view(tools) {
   const shelfFiles = fileButton(say("add.shelf"), { accept: "image/*", multiple: true }, (files) => add(files, null));
   const third = button("", () => {
     const { names } = now();
-    choose({ names: names.length === 2 ? [...names, say("class.third")] : names.slice(0, 2) });
+    choose({ names: names.length === 2 ? [...names, "third"] : names.slice(0, 2) });
   });
   const penalty = controls.slider("penalty", {
     label: say("penalty"), min: fixed.penalties[0], max: fixed.penalties[1], help: say("penalty.help"),
@@ -79,14 +80,14 @@ function view(tools) {
   const camera = cameraPanel({
     say, most: MOST_CLASSES,
     look: (bitmap) => own.look(bitmap).then((features) => features && answerOf(features)),
-    rows: (shares) => rowsOf(say, inUse()?.names ?? [], shares),
+    rows: (shares) => rowsOf(say, (inUse()?.names ?? []).map(nameOf), shares),
     add: (take, kind) => {
       write(notice, "");
       own.add([{ title: say("camera.name"), take }], kind);
     },
   });
   const file = headFile({
-    say, fixed, changed: redraw, trouble: (words) => write(notice, words),
+    say, fixed, nameOf, changed: redraw, trouble: (words) => write(notice, words),
     trained: () => ({ ...trainer.status(), penalty: 10 ** now().penalty }),
   });
 
@@ -122,7 +123,8 @@ function view(tools) {
       element("details", { class: "nh-credits" }, element("summary", {}, say("credits")),
         element("ul", { translate: "no" }, ...fixed.photographs.map(({ credit }) => element("li", {}, credit))))),
     prepare: train,
-    draw(state) {
+    draw(chosen) {
+      const state = { ...chosen, names: chosen.names.map(nameOf) };
       const status = own.status();
       const ready = status.state === "ready";
       const { answer, busy } = trainer.status();
@@ -143,7 +145,7 @@ function view(tools) {
       const tested = pictureOf(state.tested);
       const asked = inUse();
       verdict.show(state, {
-        picture: tested, kind: places.get(state.tested) ?? null, names: asked?.names ?? state.names,
+        picture: tested, kind: places.get(state.tested) ?? null, names: asked?.names.map(nameOf) ?? state.names,
         shares: tested && asked ? sharesOf(asked.head, tested.features) : null,
         held: busy ? undefined : held.get(state.tested),
         fromFile: file.given() !== null,
@@ -220,7 +222,7 @@ function trainerOf(redraw) {
 
 // {presses, node, given(), show(answer)}: given() is the head that came out of a file, {names, pictures, head}, or
 // null. `trained()` gives {answer, names, penalty}.
-function headFile({ say, fixed: { network, layer, shape: [wide] }, changed, trouble, trained }) {
+function headFile({ say, nameOf, fixed: { network, layer, shape: [wide] }, changed, trouble, trained }) {
   let given = null;
   const note = element("p", { class: "nh-note" });
   const keep = button(say("file.save"), save);
@@ -253,7 +255,7 @@ function headFile({ say, fixed: { network, layer, shape: [wide] }, changed, trou
     show(answer) {
       keep.disabled = !answer;
       back.hidden = !given;
-      write(note, given ? say("file.used", { names: given.names.join(", "), count: given.pictures }) : "");
+      write(note, given ? say("file.used", { names: given.names.map(nameOf).join(", "), count: given.pictures }) : "");
     },
   };
 }
@@ -283,17 +285,17 @@ function examplesOf(say, choose, { examples }) {
   return element("div", { class: "nh-buttons", role: "group", "aria-label": say("examples") },
     element("span", { "aria-hidden": "true" }, say("examples")),
     ...examples.map(({ name, pictures, classes }) => button(say(`example.${name}`), () => choose({
-      pictures, names: upTo(classes).map((kind) => say(`class.${name}.${kind}`)),
+      pictures, names: classes,
     }))));
 }
 
-function classOf({ say, controls, choose, now, add, kind }) {
+function classOf({ say, nameOf, controls, choose, now, add, kind }) {
   const name = field({
     label: say("name", { number: kind + 1 }), value: "", size: 16, wrong: say("names.wrong"),
     parse: (text) => (isName(text) ? text : undefined),
     onChange: (text) => choose({ names: now().names.map((one, k) => (k === kind ? text : one)) }),
   });
-  controls.own("names", kind === 0 ? say("names") : null, { node: name.node, set: (names) => name.set(names[kind] ?? "") });
+  controls.own("names", kind === 0 ? say("names") : null, { node: name.node, set: (names) => name.set(nameOf(names[kind] ?? "")) });
   const row = tray({ say, pick: (tested) => choose({ tested }), drop: (files) => add(files, kind) });
   const files = fileButton("", { accept: "image/*", multiple: true }, (chosen) => add(chosen, kind));
   const count = element("p", { class: "nh-note" });

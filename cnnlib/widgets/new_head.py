@@ -38,6 +38,14 @@ EXAMPLES: dict[str, tuple[tuple[str, ...], ...]] = {
     "mixed": (ANIMALS[::2] + BUILDINGS[1::2], ANIMALS[1::2] + BUILDINGS[::2]),
     "empty": ((), ()),
 }
+#: Names that the words' table has: "animals" is shown in the page's language.
+CLASSES = {
+    "animals": ("animals", "buildings"),
+    "dogs": ("dogs", "others"),
+    "three": ("animals", "buildings", "landscapes"),
+    "mixed": ("heads", "tails"),
+    "empty": ("mine", "others"),
+}
 TO_TEST = ("jaguars", "lemurs", "duck", "espresso", "boats", "rocket")
 
 
@@ -59,11 +67,11 @@ class NewHead(LiveWidget, stem="new_head"):
     has these right says little, for with 512 numbers a picture it can learn any labels. What it
     says of a picture that it has not seen counts, and few pictures measure that badly.
 
-    ``names``: two or three names of classes. ``pictures``: (key, class) pairs, keys of
-    :func:`photographs`; "own-1" to "own-99" stand for a reader's own, which only the page has.
-    ``tested``: the picture that the head is asked about. ``penalty``: the power of ten that
-    multiplies half of the squared weights. All can be set and observed; what does not exist raises
-    ``ChoiceError``.
+    ``names``: two or three names of classes, those of :data:`CLASSES` or others. ``pictures``:
+    (key, class) pairs, keys of :func:`photographs`; "own-1" to "own-99" stand for a reader's own,
+    which only the page has. ``tested``: the picture that the head is asked about. ``penalty``: the
+    power of ten that multiplies half of the squared weights. All can be set and observed; what does
+    not exist raises ``ChoiceError``.
     """
 
     networks = (NETWORK,)
@@ -74,7 +82,6 @@ class NewHead(LiveWidget, stem="new_head"):
     penalty = Choice()
 
     def __init__(self, *, language: str = "en", hidden: Sequence[str] = (), **chosen: Any) -> None:
-        words = self.words_in(language)
         given = photographs()
         features = np.stack([one.features for one in given]).astype("<f4")
         fixed = {
@@ -85,9 +92,10 @@ class NewHead(LiveWidget, stem="new_head"):
             ],
             "features": pack(features.view(np.uint8)),
             "examples": [
-                {"name": name, "pictures": _pairs(groups), "classes": len(groups)}
+                {"name": name, "pictures": _pairs(groups), "classes": CLASSES[name]}
                 for name, groups in EXAMPLES.items()
             ],
+            "known": list(dict.fromkeys([*sum(CLASSES.values(), ()), "third"])),
             "network": NETWORK,
             "layer": LAYER,
             "shape": SHAPE,
@@ -96,7 +104,7 @@ class NewHead(LiveWidget, stem="new_head"):
             "penalties": PENALTIES,
         }
         first = {
-            "names": [words("class.animals.0"), words("class.animals.1")],
+            "names": list(CLASSES["animals"]),
             "pictures": _pairs(EXAMPLES["animals"]),
             "tested": "jaguars",
             "penalty": -2,
@@ -161,6 +169,11 @@ class NewHead(LiveWidget, stem="new_head"):
             "shares": softmax(rows[self.tested] @ weight.T + bias) if self.tested in rows else None,
         }
 
+    def shown_names(self) -> list[str]:
+        """The classes' names as a reader sees them."""
+        known = self.fixed["known"]
+        return [self.words(f"class.{n}") if n in known else n for n in self.names]
+
     def _rows(self) -> dict[str, np.ndarray]:
         features = np.frombuffer(unpack(self.fixed["features"]).tobytes(), "<f4").astype(float)
         keys = [one["key"] for one in self.fixed["photographs"]]
@@ -181,7 +194,9 @@ class NewHead(LiveWidget, stem="new_head"):
             best = int(record["shares"].argmax())
             title = next(p["title"] for p in self.fixed["photographs"] if p["key"] == self.tested)
             share = fixed_point(100 * record["shares"][best], 0)
-            parts.append(self.words("verdict", title=title, name=self.names[best], share=share))
+            parts.append(
+                self.words("verdict", title=title, name=self.shown_names()[best], share=share)
+            )
         return " ".join(parts)
 
     def still_picture(self) -> str:
@@ -191,14 +206,16 @@ class NewHead(LiveWidget, stem="new_head"):
         record = self.record()
         held = None if record is None else record["held"]
         pairs = [pair for pair in self.pictures if pair[0] in given]
-        for kind, name in enumerate(self.names):
+        for kind, name in enumerate(self.shown_names()):
             parts.append(_text(name, 0, y + 14))
             inside = [number for number, pair in enumerate(pairs) if pair[1] == kind]
             for place, number in enumerate(inside):
                 x, top = (side + gap) * (place % 12), y + 20 + (side + gap) * (place // 12)
                 parts.append(svg.image(given[pairs[number][0]]["address"], x, top, side, side))
                 if held is not None and held[number] != kind:
-                    parts.append(_text("✗", x + side - 14, top + 16, size=18, fill="#d1242f"))
+                    back = {"x": x + side - 18, "y": top, "width": 18, "height": 18}
+                    parts.append(svg.element("rect", **back, fill="#ffffff"))
+                    parts.append(_text("✗", x + side - 15, top + 15, size=16, fill="#a4161a"))
             y += 24 + (side + gap) * max(1, -(-len(inside) // 12))
         return svg.drawing(12 * (side + gap), y + 4, *parts) + svg.paragraph(
             self.text_alternative()
