@@ -58,6 +58,8 @@ function view(tools) {
 
   const put = (kind) => {
     const { pictures, tested } = now();
+    const place = pictures.find(([key]) => key === tested)?.[1] ?? null;
+    if (kind === place || !pictureOf(tested)) return;
     const rest = pictures.filter(([key]) => key !== tested);
     if (kind !== null && rest.length >= fixed.most) full(tested);
     else choose({ pictures: kind === null ? rest : [...rest, [tested, kind]] });

@@ -50,13 +50,13 @@ TO_TEST = ("jaguars", "lemurs", "duck", "espresso", "boats", "rocket")
 
 
 class Pictured(NamedTuple):
-    """A photograph of the page: what it shows, whose it is, and its features (512,)."""
+    """A photograph of the page: what it shows, whose it is, its thumbnail, its features (512,)."""
 
     key: str
     title: str
     alt: str
     credit: str
-    image: np.ndarray
+    address: str
     features: np.ndarray
 
 
@@ -87,7 +87,7 @@ class NewHead(LiveWidget, stem="new_head"):
         fixed = {
             "photographs": [
                 {"key": one.key, "title": one.title, "alt": one.alt, "credit": one.credit}
-                | {"address": photo_address(one.image, 70)}
+                | {"address": one.address}
                 for one in given
             ],
             "features": pack(features.view(np.uint8)),
@@ -259,14 +259,15 @@ def photographs() -> tuple[Pictured, ...]:
     )
 
 
-def _small(image: np.ndarray) -> np.ndarray:
-    """The middle square, as a thumbnail."""
+def _small(image: np.ndarray) -> str:
+    """The middle square, as a thumbnail's address."""
     from PIL import Image
 
     side = min(image.shape[:2])
     top, left = (image.shape[0] - side) // 2, (image.shape[1] - side) // 2
     square = Image.fromarray(image[top : top + side, left : left + side])
-    return np.array(square.resize((THUMBNAIL, THUMBNAIL), Image.Resampling.LANCZOS))
+    small = square.resize((THUMBNAIL, THUMBNAIL), Image.Resampling.LANCZOS)
+    return photo_address(np.array(small), 70)
 
 
 def _pairs(groups: Sequence[Sequence[str]]) -> list[list]:
