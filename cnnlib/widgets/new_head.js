@@ -66,7 +66,7 @@ function view(tools) {
   };
 
   const start = startLine(say, fixed, own);
-  const classes = upTo(MOST_CLASSES).map((kind) => classOf({ say, controls, choose, now, add, kind }));
+  const classes = upTo(MOST_CLASSES).map((kind) => classOf({ say, nameOf, controls, choose, now, add, kind }));
   const shelf = tray({ say, pick: (tested) => choose({ tested }), drop: (files) => add(files, null) });
   const shelfFiles = fileButton(say("add.shelf"), { accept: "image/*", multiple: true }, (files) => add(files, null));
   const third = button("", () => {
