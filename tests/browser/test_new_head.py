@@ -314,7 +314,9 @@ def test_the_camera_is_read_live_and_a_frame_is_kept(show):
 def test_a_camera_that_is_refused_is_one_sentence(show):
     page = load(show(NewHead()))
     page.evaluate(
-        "navigator.mediaDevices.getUserMedia = async () => { throw new Error('NotAllowedError'); }"
+        """() => {
+            navigator.mediaDevices.getUserMedia = async () => { throw new Error("refused"); };
+        }"""
     )
     page.get_by_role("button", name="Use the camera").click()
     expect(page.get_by_text("The camera could not be used")).to_be_visible()
