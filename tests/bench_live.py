@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from playwright.sync_api import Browser, sync_playwright
 
-from cnnlib.live.site import FIGURES, shipped_entry
+from cnnlib.live.site import FIGURES, WIDGETS, shipped_entry
 from cnnlib.weights import WEIGHTS, load_weights
 from tests.browser.chromium import FLAGS, find_chromium
 from tests.browser.conftest import serving
@@ -55,9 +55,7 @@ def bench_live(browser: Browser, keys=tuple(WEIGHTS), runs: int = 60) -> dict:
     found = {"machine": machine(), "chromium": browser.version, "networks": {}}
     with tempfile.TemporaryDirectory() as folder, serving() as share:
         write_live(Path(folder), keys)
-        scripts = sorted((Path(folder) / "live").glob("*.js"))
-        others = ("from_disk.js", "home.js")  # not the engine's
-        engine = [p for p in scripts if p.name not in others and ".safetensors" not in p.name]
+        engine = [Path(folder) / "live" / name for name in engine_modules()]
         found["engine"] = sum(len(gzip.compress(path.read_bytes())) for path in engine)
         print(f"  the engine with its kernel: {found['engine'] / 1000:.1f} KB, gzip")
         for key in keys:
@@ -75,6 +73,11 @@ def bench_live(browser: Browser, keys=tuple(WEIGHTS), runs: int = 60) -> dict:
                 f"{row['kilobytes']:8.0f} KB {row['longest']:5.0f} ms"
             )
     return found
+
+
+def engine_modules() -> list[str]:
+    """The names of the engine's own files: not what widgets open it with, and no data."""
+    return sorted(path.name for path in (WIDGETS / "live").glob("*.js") if path.name != "home.js")
 
 
 def machine() -> str:
