@@ -37,10 +37,13 @@ MEASURE = """async ([address, runs]) => {
         await network.run(image);
         times.push(performance.now() - start);
     }
-    await network.gradient(image, { target: 0 });
-    const start = performance.now();
-    await network.gradient(image, { target: 0 });
-    const back = performance.now() - start;
+    const backs = [];
+    for (let i = 0; i < 12; i += 1) {
+        const start = performance.now();
+        await network.gradient(image, { target: 0 });
+        if (i >= 3) backs.push(performance.now() - start); // the first ones make what they need
+    }
+    const back = backs.sort((one, other) => one - other)[4];
     network.close();
     await new Promise((done) => setTimeout(done, 100));
     return { ready, times, back, longest: Math.max(0, ...longest) };
