@@ -247,7 +247,7 @@ def test_a_picture_of_ones_own_is_cut_as_the_network_wants_it_and_asked(show):
     page = show(make())
     load_network(page)
     give(page, "mine.png", png(Image.fromarray(photographs()[2].pixels)))
-    expect(page.locator(".ask-note")).to_contain_text("Shown is mine.png. It stays on your machine")
+    expect(page.locator(".ask-note")).to_contain_text("This is mine.png. It stays on your machine")
     at_rest(page)
     assert bars_of(page, "Uncovered") == expected_bars(shown_pixels(page))
     page.get_by_role("button", name="Back to the photograph").click()

@@ -227,7 +227,7 @@ def test_a_picture_of_the_readers_own_is_fooled_too(show, tmp_path):
     Image.fromarray(pixels_of(4)[:200, 10:220]).save(path)
     page = load(show(FoolIt(steps=4)))
     page.locator("input[type=file]").set_input_files(str(path))
-    expect(page.get_by_text("Shown is mine.png")).to_be_visible()
+    expect(page.get_by_text("This is mine.png")).to_be_visible()
     page.wait_for_function("document.querySelector('.fi-before').ariaLabel === 'Your own picture'")
     answered(page)
     assert held_to_torch(page)[0] == "ostrich"
