@@ -101,6 +101,7 @@ def test_a_tap_does_what_a_click_does(phone):
 
 def moved(views: Views, wide: Page) -> checks.Moved:
     if views.moved is None:
+        checks.anew(wide)  # a link that another test has opened may have left a notice
         checks.put(widget_on(wide), views.widget.chosen())
         views.moved = checks.move_everything(wide, widget_on(wide))
     return views.moved
