@@ -150,7 +150,8 @@ def test_a_loss_that_is_no_number_ends_the_course_with_a_sentence(show, tmp_path
 # --- When it fails --------------------------------------------------------------------------------
 
 
-def test_blocked_or_cut_digits_are_one_sentence_and_can_be_tried_again(show, tmp_path):
+@pytest.mark.parametrize("damage", ["cut", "other"])
+def test_blocked_or_cut_digits_are_one_sentence_and_can_be_tried_again(show, tmp_path, damage):
     page = show(TrainLeNet())
     page.route("**/live/digits.gz", lambda route: route.abort())
     page.get_by_role("button", name="Load digits and networks").click()
@@ -159,10 +160,9 @@ def test_blocked_or_cut_digits_are_one_sentence_and_can_be_tried_again(show, tmp
     page.unroute("**/live/digits.gz")
     file = tmp_path / "site" / "live" / "digits.gz"
     whole = file.read_bytes()
-    for bad in (whole[:-1000], whole[:5000] + b"\0" + whole[5001:], b"nothing"):
-        file.write_bytes(bad)
-        page.get_by_role("button", name="Load digits and networks").click()
-        expect(page.locator(".tl-status")).to_contain_text("came damaged", timeout=30_000)
+    file.write_bytes({"cut": whole[:-1000], "other": b"nothing"}[damage])
+    page.get_by_role("button", name="Load digits and networks").click()
+    expect(page.locator(".tl-status")).to_contain_text("came damaged", timeout=30_000)
     file.write_bytes(whole)
     load(page)
     let_pass(page, 300)  # the browser tells of a blocked file when it likes
