@@ -110,7 +110,7 @@ def opened(chapter: str, lab: Lab, browser: Browser) -> Opened:
     book = Notebook(context.new_page(), lab.address_of(chapter))
     book.run_all()
     seconds = time.perf_counter() - started
-    [kernel] = kernels_of(lab.pid)
+    kernel = process_of(book.kernel())
     peak, server = memory(kernel, "VmHWM"), memory(lab.pid, "VmRSS")
     faults = book.errors()
     if missed := book.not_run():
@@ -122,17 +122,15 @@ def opened(chapter: str, lab: Lab, browser: Browser) -> Opened:
     return Opened(chapter, seconds, peak, server, "; ".join(faults))
 
 
-def kernels_of(server: int) -> list[int]:
-    """The numbers of the processes that a Jupyter server has started as kernels (on Linux)."""
-    found = []
+def process_of(kernel: str) -> int:
+    """The number of a kernel's process (on Linux). Its command names the kernel's own file."""
     for folder in Path("/proc").glob("[0-9]*"):
         try:
-            parent = int(re.search(r"PPid:\s*(\d+)", (folder / "status").read_text())[1])
-            if parent == server and "ipykernel" in (folder / "cmdline").read_text():
-                found.append(int(folder.name))
+            if f"kernel-{kernel}.json" in (folder / "cmdline").read_text():
+                return int(folder.name)
         except FileNotFoundError:
             pass  # it has ended
-    return found
+    raise LookupError(f"no process runs the kernel {kernel}")
 
 
 def memory(process: int, kind: str) -> float:

@@ -121,6 +121,12 @@ class Notebook:
     def run_all(self) -> None:
         self.page.evaluate("jupyterapp.commands.execute('notebook:run-all-cells')")
 
+    def kernel(self) -> str:
+        """Its kernel's name on the server."""
+        return self.page.evaluate(
+            "jupyterapp.shell.currentWidget.sessionContext.session.kernel.id"
+        )
+
     def not_run(self) -> int:
         """How many cells of code have not been run to their end."""
         return self.page.evaluate(

@@ -85,7 +85,7 @@ export function teach({ stem, names, settled, view }) {
       el.replaceChildren(notice, part.node,
         element("div", { class: "cnn-tools" }, undo, reset, share?.node), spoken.node);
       controls.hide(hidden);
-      part.fit?.(el.clientWidth);
+      fit();
       restore();
       state.draw();
     }
@@ -168,9 +168,14 @@ export function teach({ stem, names, settled, view }) {
     const follow = new ResizeObserver(() => {
       if (el.clientWidth === width) return;
       width = el.clientWidth;
-      part.fit?.(width);
+      fit();
       state.redraw();
     });
+
+    // Where it is not shown, as on paper, it has no width, and keeps the one it had.
+    function fit() {
+      if (el.clientWidth > 0) part.fit?.(el.clientWidth);
+    }
 
     build();
     open();
