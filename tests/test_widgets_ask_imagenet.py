@@ -46,8 +46,8 @@ def photographs() -> tuple[AskedPhotograph, ...]:
     return tuple(found)
 
 
-def make() -> AskImagenet:
-    return AskImagenet(photographs()[:2], stride=64)  # a map of 16 places
+def make(**chosen) -> AskImagenet:
+    return AskImagenet(photographs()[:2], stride=64, **chosen)  # a map of 16 places
 
 
 def test_the_stored_answers_are_those_of_the_network_on_the_pixels_of_the_page():

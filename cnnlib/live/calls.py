@@ -285,38 +285,31 @@ def _two(planner: Any, node: fx.Node) -> Step:
 @_rule("max_pool2d.default max_pool2d_with_indices.default")
 def _max_pool2d(planner: Any, node: fx.Node) -> Step:
     a = _Arguments(node)
-    x = next(iter(a.all.values()))
-    _expect_maps(x)
-    kernel = _pair(a["kernel_size"])
-    return Step(
-        "max_pool2d",
-        [x],
-        {
-            "kernel_size": kernel,
-            "stride": _pair(a.get("stride", kernel)),
-            "padding": _pair(a["padding"]),
-            "dilation": _pair(a["dilation"]),
-        },
-    )
+    return _pool("max_pool2d", a, dilation=_pair(a["dilation"]))
 
 
 @_rule("avg_pool2d.default")
 def _avg_pool2d(planner: Any, node: fx.Node) -> Step:
     a = _Arguments(node)
+    return _pool(
+        "avg_pool2d",
+        a,
+        count_include_pad=a["count_include_pad"],
+        divisor=a.get("divisor_override"),
+    )
+
+
+def _pool(op: str, a: _Arguments, **more: Any) -> Step:
+    """A step that slides a window over maps."""
     x = next(iter(a.all.values()))
     _expect_maps(x)
     kernel = _pair(a["kernel_size"])
-    return Step(
-        "avg_pool2d",
-        [x],
-        {
-            "kernel_size": kernel,
-            "stride": _pair(a.get("stride", kernel)),
-            "padding": _pair(a["padding"]),
-            "count_include_pad": a["count_include_pad"],
-            "divisor": a.get("divisor_override"),
-        },
-    )
+    window = {
+        "kernel_size": kernel,
+        "stride": _pair(a.get("stride", kernel)),
+        "padding": _pair(a["padding"]),
+    }
+    return Step(op, [x], window | more)
 
 
 @_rule("adaptive_avg_pool2d.default adaptive_max_pool2d.default _adaptive_avg_pool2d.default")

@@ -4,6 +4,8 @@
 // other in a Float32Array. What the reader sees and what the network gets are the same numbers.
 
 import { upTo } from "./kit/dom.js";
+import { drawsOf } from "./live/draws.js";
+import { smoothed } from "./smoothing.js";
 
 export const SIDE = 227;
 const AREA = SIDE * SIDE;
@@ -63,37 +65,12 @@ export function shifted(planes, down, right, mean) {
 
 // A Gaussian of a standard deviation in pixels; beyond the edge the edge's pixels go on.
 export function blurred(planes, deviation) {
-  const reach = Math.ceil(EDGE * deviation);
-  const kernel = upTo(2 * reach + 1).map((i) => Math.exp(-((i - reach) ** 2) / (2 * deviation ** 2)));
-  const sum = kernel.reduce((a, b) => a + b, 0);
-  const weights = Float32Array.from(kernel, (weight) => weight / sum);
-  const across = slid(planes, weights, reach, 1, SIDE);
-  return slid(across, weights, reach, SIDE, 1).map(Math.round);
-}
-
-// Along one axis: `step` to the next pixel of a line, `next` to the next line.
-function slid(planes, weights, reach, step, next) {
-  const found = new Float32Array(planes.length);
-  const line = new Float32Array(SIDE + 2 * reach);
-  for (let c = 0; c < 3; c += 1) {
-    for (let n = 0; n < SIDE; n += 1) {
-      const start = c * AREA + n * next;
-      for (let i = 0; i < line.length; i += 1) {
-        line[i] = planes[start + Math.min(Math.max(i - reach, 0), SIDE - 1) * step];
-      }
-      for (let i = 0; i < SIDE; i += 1) {
-        let sum = 0;
-        for (let k = 0; k < weights.length; k += 1) sum += weights[k] * line[i + k];
-        found[start + i * step] = sum;
-      }
-    }
-  }
-  return found;
+  return smoothed(planes, SIDE, deviation, Math.ceil(EDGE * deviation)).map(Math.round);
 }
 
 // Gaussian noise of a standard deviation in greys, the same at every call, cut at 0 and 255.
 export function noised(planes, deviation) {
-  const next = dice(1);
+  const next = drawsOf(1);
   const found = new Float32Array(planes.length);
   for (let i = 0; i < found.length; i += 1) {
     const [radius, turn] = [Math.sqrt(-2 * Math.log(1 - next())), 2 * Math.PI * next()];
@@ -101,17 +78,6 @@ export function noised(planes, deviation) {
     found[i] = Math.min(Math.max(Math.round(value), 0), 255);
   }
   return found;
-}
-
-// Mulberry32: numbers from 0 to under 1.
-function dice(seed) {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
-  };
 }
 
 // ---- The cover.

@@ -3,8 +3,9 @@
 // A picture is three planes, red, green, blue, of 227 x 227 numbers from 0 to 255, one after the other in
 // a Float32Array. The twin of the walk is cnnlib/inside/adversarial.py, that of the climb class_picture.py.
 
-import { upTo } from "./kit/dom.js";
 import { Settling } from "./kit/settling.js";
+import { drawsOf } from "./live/draws.js";
+import { smoothed } from "./smoothing.js";
 
 export const SIDE = 227;
 export const BEST = 3;
@@ -111,14 +112,14 @@ const CLIMBS = {
 
 // Noise of -20 to 20, the same at every call.
 export function noise() {
-  const next = dice(1);
+  const next = drawsOf(1);
   return Float32Array.from({ length: 3 * AREA }, () => Math.floor(next() * 41) - 20);
 }
 
 // How far step `number` shifts the picture before it asks the network: [down, right].
 export function shiftOf(helps, number) {
   const { jitter } = CLIMBS[helps];
-  const next = dice(1000 + number);
+  const next = drawsOf(1000 + number);
   return [next(), next()].map((share) => Math.floor(share * (2 * jitter + 1)) - jitter);
 }
 
@@ -148,40 +149,7 @@ export function rolled(planes, [down, right]) {
 
 // As blur_image of cnnlib.inside: a Gaussian, beyond the edge the edge's pixels go on.
 export function blurred(planes, deviation) {
-  const reach = Math.floor(3 * deviation + 0.5);
-  const kernel = upTo(2 * reach + 1).map((i) => Math.exp(-((i - reach) ** 2) / (2 * deviation ** 2)));
-  const sum = kernel.reduce((a, b) => a + b, 0);
-  const weights = kernel.map((weight) => weight / sum);
-  return slid(slid(planes, weights, reach, SIDE, 1), weights, reach, 1, SIDE);
-}
-
-// Along one axis: `step` to the next pixel of a line, `next` to the next line.
-function slid(planes, weights, reach, step, next) {
-  const found = new Float32Array(planes.length);
-  for (let c = 0; c < 3; c += 1) {
-    for (let n = 0; n < SIDE; n += 1) {
-      const start = c * AREA + n * next;
-      for (let i = 0; i < SIDE; i += 1) {
-        let sum = 0;
-        for (let k = -reach; k <= reach; k += 1) {
-          sum += weights[k + reach] * planes[start + Math.min(Math.max(i + k, 0), SIDE - 1) * step];
-        }
-        found[start + i * step] = sum;
-      }
-    }
-  }
-  return found;
-}
-
-// Mulberry32: numbers from 0 to under 1.
-function dice(seed) {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
-  };
+  return smoothed(planes, SIDE, deviation, Math.floor(3 * deviation + 0.5));
 }
 
 // ---- Answers.

@@ -123,9 +123,7 @@ class Notebook:
 
     def kernel(self) -> str:
         """Its kernel's name on the server."""
-        return self.page.evaluate(
-            "jupyterapp.shell.currentWidget.sessionContext.session.kernel.id"
-        )
+        return self.page.evaluate("jupyterapp.shell.currentWidget.sessionContext.session.kernel.id")
 
     def not_run(self) -> int:
         """How many cells of code have not been run to their end."""

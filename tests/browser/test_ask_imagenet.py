@@ -13,6 +13,7 @@ from cnnlib.weights import WEIGHTS
 from cnnlib.widgets.ask import SIDE
 from cnnlib.widgets.ask_imagenet import AskImagenet
 from tests.browser.conftest import let_pass
+from tests.browser.homes import page_from_disk, page_in_notebook
 from tests.browser.model import choose, chosen, settle
 from tests.test_widgets_ask_imagenet import (
     make,
@@ -340,3 +341,22 @@ def test_loading_can_be_stopped_half_way(show):
     page.faults.clear()
     page.context.unroute("**/*.safetensors")
     load_network(page)
+
+
+# --- Its other homes ------------------------------------------------------------------------------
+
+
+def test_it_runs_from_disk(new_page, tmp_path):
+    page = page_from_disk(new_page(), tmp_path / "site", make())
+    load_network(page)
+    choose(page, covered=True, place=[90, 30], fill="black")
+    at_rest(page)
+    assert bars_of(page, "Covered") == expected_bars(shown_pixels(page))
+
+
+def test_in_a_notebook_python_sends_the_file(new_page, serve, tmp_path):
+    page = new_page()
+    wanted = page_in_notebook(page, tmp_path / "notebook", serve, make(covered=False))
+    load_network(page)
+    assert bars_of(page, "Uncovered") == expected_bars(shown_pixels(page))
+    assert wanted == ["squeezenet1_1"]

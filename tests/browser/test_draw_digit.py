@@ -1,6 +1,5 @@
 """The digit that is drawn, as a reader meets it: both networks in the page, held to torch."""
 
-import base64
 import json
 
 import numpy as np
@@ -12,11 +11,9 @@ from cnnlib.widgets.draw_digit import DrawDigit, samples
 from cnnlib.widgets.draw_digit_sums import changed, draw_line, noise_pattern, read, write
 from cnnlib.widgets.pictures import unpack
 from cnnlib.widgets.words import fixed_point
-from tests.browser.conftest import let_pass, wait_for_widgets, write_page_of
-from tests.browser.contract import checks
-from tests.browser.contract.test_notebooks import MODEL
+from tests.browser.conftest import let_pass
+from tests.browser.homes import page_from_disk, page_in_notebook
 from tests.browser.model import choose, chosen, settle
-from tests.conftest import book_part
 from tests.test_widgets_draw_digit import some_drawing
 
 PAGE = "document.querySelector('[data-cnn-widget]').cnnModel"
@@ -298,53 +295,24 @@ def test_loading_is_cancelled_half_way_and_nothing_comes_of_it(show):
 
 
 def test_it_runs_from_disk(new_page, tmp_path):
-    folder = tmp_path / "site"
-    write_page_of(folder, DrawDigit())
-    disk = book_part("from_disk")
-    disk.write_widgets(folder)
-    disk.write_pictures(folder)
-    page = new_page()
-    page.goto((folder / "index.html").as_uri())
-    load(wait_for_widgets(page))
+    page = load(page_from_disk(new_page(), tmp_path / "site", DrawDigit()))
     choose(page, drawing="test-711")
     answered(page)
     assert page.locator(".dd-verdict").all_inner_texts() == verdicts(DrawDigit(drawing="test-711"))
 
 
 def test_it_runs_from_disk_without_its_files_and_says_so(new_page, tmp_path):
-    folder = tmp_path / "site"
-    write_page_of(folder, DrawDigit())
-    (folder / "live" / "lenet5.safetensors.js").unlink()
-    disk = book_part("from_disk")
-    disk.write_widgets(folder)
-    disk.write_pictures(folder)
-    page = new_page()
-    page.goto((folder / "index.html").as_uri())
-    wait_for_widgets(page).get_by_role("button", name="Load both networks").click()
+    missing = "live/lenet5.safetensors.js"
+    page = page_from_disk(new_page(), tmp_path / "site", DrawDigit(), without=(missing,))
+    page.get_by_role("button", name="Load both networks").click()
     expect(page.locator(".dd-status")).to_contain_text("could not be loaded")
     page.faults.clear()
 
 
 def test_in_a_notebook_python_sends_both_files(new_page, serve, tmp_path):
     widget = DrawDigit(drawing="digit-8")
-    (tmp_path / "index.html").write_text(
-        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>-</title>'
-        '<link rel="icon" href="data:,"></head><body><main></main></body></html>'
-    )
     page = new_page()
-    page.goto(f"{serve(tmp_path)}/")
-    page.evaluate(checks.READER)
-    page.add_script_tag(content=MODEL)
-    given = [widget._esm, widget._css, list(widget.chosen()), widget.page_state()]
-    page.evaluate("(given) => openNotebook(given)", given)
-    wanted = []
-
-    def send(key: str) -> dict:
-        wanted.append(key)
-        widget.wanted = key
-        return {"sent": widget.sent, "file": base64.b64encode(widget.sent_file).decode("ascii")}
-
-    page.expose_function("kernelSends", send)
+    wanted = page_in_notebook(page, tmp_path / "notebook", serve, widget)
     page.get_by_role("button", name="Load both networks").click()
     answered(page)
     assert page.locator(".dd-verdict").all_inner_texts() == verdicts(widget)

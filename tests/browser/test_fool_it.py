@@ -11,10 +11,10 @@ from playwright.sync_api import Page, expect
 from cnnlib.inside import adversarial_walk, blur_image, class_picture
 from cnnlib.weights import WEIGHTS, load_weights
 from cnnlib.widgets.fool_it import NETWORK, FoolIt, _prepare, pixels_of
-from tests.browser.conftest import let_pass, wait_for_widgets, write_page_of
+from tests.browser.conftest import let_pass
+from tests.browser.homes import page_from_disk, page_in_notebook
 from tests.browser.live import numbers_of
 from tests.browser.model import choose, chosen, settle
-from tests.conftest import book_part
 from tests.test_widgets_fool_it import shares_of
 
 MODEL = "document.querySelector('[data-cnn-widget]').cnnModel"
@@ -282,18 +282,19 @@ def test_loading_is_cancelled_half_way_and_a_walk_is_left_half_way(show):
     page.faults[:] = [fault for fault in page.faults if NETWORK not in fault]
 
 
-# --- Its other home -------------------------------------------------------------------------------
+# --- Its other homes ------------------------------------------------------------------------------
 
 
 def test_it_runs_from_disk(new_page, tmp_path):
-    folder = tmp_path / "site"
-    write_page_of(folder, FoolIt())
-    disk = book_part("from_disk")
-    disk.write_widgets(folder)
-    disk.write_pictures(folder)
-    page = new_page()
-    page.goto((folder / "index.html").as_uri())
-    load(wait_for_widgets(page))
+    page = load(page_from_disk(new_page(), tmp_path / "site", FoolIt()))
     choose(page, photograph=5)
     answered(page)
     assert held_to_torch(page)[0] == "ostrich"
+
+
+def test_in_a_notebook_python_sends_the_file(new_page, serve, tmp_path):
+    page = new_page()
+    wanted = page_in_notebook(page, tmp_path / "notebook", serve, FoolIt(photograph=5))
+    load(page)
+    assert held_to_torch(page)[0] == "ostrich"
+    assert wanted == [NETWORK]

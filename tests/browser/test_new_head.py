@@ -14,11 +14,9 @@ from cnnlib.data import load_gallery
 from cnnlib.widgets.new_head import NewHead, features_of
 from cnnlib.widgets.new_head_sums import fit, held_out, softmax, weights_of
 from cnnlib.widgets.words import fixed_point
-from tests.browser.conftest import let_pass, wait_for_widgets, write_page_of
-from tests.browser.contract import checks
-from tests.browser.contract.test_notebooks import MODEL
+from tests.browser.conftest import let_pass
+from tests.browser.homes import page_from_disk, page_in_notebook
 from tests.browser.model import choose, chosen, settle
-from tests.conftest import book_part
 from tests.test_widgets_new_head import CASES, example, torch_optimum
 
 PAGE = "document.querySelector('[data-cnn-widget]').cnnModel"
@@ -408,14 +406,7 @@ def test_loading_and_features_are_cancelled_half_way(show):
 
 @pytest.fixture
 def disk_page(new_page, tmp_path) -> Page:
-    folder = tmp_path / "site"
-    write_page_of(folder, NewHead())
-    disk = book_part("from_disk")
-    disk.write_widgets(folder)
-    disk.write_pictures(folder)
-    page = new_page()
-    page.goto((folder / "index.html").as_uri())
-    return wait_for_widgets(page)
+    return page_from_disk(new_page(), tmp_path / "site", NewHead())
 
 
 def test_it_runs_from_disk(disk_page):
@@ -431,22 +422,8 @@ def test_it_runs_from_disk(disk_page):
 
 def test_in_a_notebook_python_sends_the_file(new_page, serve, tmp_path):
     widget = NewHead()
-    (tmp_path / "index.html").write_text(
-        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>-</title>'
-        '<link rel="icon" href="data:,"></head><body><main></main></body></html>'
-    )
     page = new_page()
-    page.goto(f"{serve(tmp_path)}/")
-    page.evaluate(checks.READER)
-    page.add_script_tag(content=MODEL)
-    given = [widget._esm, widget._css, list(widget.chosen()), widget.page_state()]
-    page.evaluate("(given) => openNotebook(given)", given)
-
-    def send(key: str) -> dict:
-        widget.wanted = key
-        return {"sent": widget.sent, "file": base64.b64encode(widget.sent_file).decode("ascii")}
-
-    page.expose_function("kernelSends", send)
+    page_in_notebook(page, tmp_path / "notebook", serve, widget)
     load(page)
     add(page, 1, png("boats"))
     expect(page.locator(".nh-title")).to_have_text("boats.png")

@@ -3,23 +3,13 @@
 // Python has the same draws, start, order and exam (cnnlib/widgets/train_lenet_sums.py).
 
 import { LiveError } from "./arena.js";
+import { drawsOf } from "./draws.js";
 import { sha256 } from "./sha256.js";
 import { Trainer } from "./training.js";
 
 const SIDE = 28;
 const CLASSES = 10;
 const STREAMS = { labels: 500, order: 1000 }; // what is drawn from a seed, apart from the weights
-
-// Numbers from 0 to below 1, the same from the same seed: Tommy Ettinger's mulberry32.
-export function drawsOf(seed) {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = Math.imul(state ^ (state >>> 15), state | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 // The numbers from 0 to count - 1 in an order that the seed draws (Fisher and Yates).
 export function orderOf(count, seed) {
