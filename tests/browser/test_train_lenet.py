@@ -1,6 +1,5 @@
 """A LeNet trained in the page, as a reader meets it: every number held to torch."""
 
-import base64
 import struct
 
 import numpy as np
@@ -10,11 +9,9 @@ from safetensors.numpy import load_file, save_file
 
 from cnnlib.widgets.train_lenet import TrainLeNet
 from cnnlib.widgets.train_lenet_sums import KEYS, OPTIMISERS, course, order_of, start
-from tests.browser.conftest import let_pass, wait_for_widgets, write_page_of
-from tests.browser.contract import checks
-from tests.browser.contract.test_notebooks import MODEL
+from tests.browser.conftest import let_pass
+from tests.browser.homes import page_from_disk, page_in_notebook
 from tests.browser.model import choose, settle
-from tests.conftest import book_part
 
 PAGE = "document.querySelector('[data-cnn-widget]').cnnModel"
 
@@ -150,7 +147,7 @@ def test_a_loss_that_is_no_number_ends_the_course_with_a_sentence(show, tmp_path
 # --- When it fails --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("damage", ["cut", "other"])
+@pytest.mark.parametrize("damage", ["cut", "changed", "other"])
 def test_blocked_or_cut_digits_are_one_sentence_and_can_be_tried_again(show, tmp_path, damage):
     page = show(TrainLeNet())
     page.route("**/live/digits.gz", lambda route: route.abort())
@@ -160,7 +157,9 @@ def test_blocked_or_cut_digits_are_one_sentence_and_can_be_tried_again(show, tmp
     page.unroute("**/live/digits.gz")
     file = tmp_path / "site" / "live" / "digits.gz"
     whole = file.read_bytes()
-    file.write_bytes({"cut": whole[:-1000], "other": b"nothing"}[damage])
+    changed = whole[:5000] + bytes([whole[5000] ^ 1]) + whole[5001:]
+    damaged = {"cut": whole[:-1000], "changed": changed, "other": b"nothing"}
+    file.write_bytes(damaged[damage])
     page.get_by_role("button", name="Load digits and networks").click()
     expect(page.locator(".tl-status")).to_contain_text("came damaged", timeout=30_000)
     file.write_bytes(whole)
@@ -193,38 +192,15 @@ def test_loading_is_cancelled_half_way_and_nothing_comes_of_it(show):
 
 
 def test_it_trains_from_disk(new_page, tmp_path):
-    folder = tmp_path / "site"
-    write_page_of(folder, TrainLeNet())
-    disk = book_part("from_disk")
-    disk.write_widgets(folder)
-    disk.write_pictures(folder)
-    page = new_page()
-    page.goto((folder / "index.html").as_uri())
-    load(wait_for_widgets(page))
+    page = load(page_from_disk(new_page(), tmp_path / "site", TrainLeNet()))
     page.get_by_role("button", name="One step").click()
     expect(page.locator(".tl-note")).to_contain_text("Digits seen: 20.")
 
 
 def test_in_a_notebook_python_sends_the_files(new_page, serve, tmp_path):
     widget = TrainLeNet()
-    (tmp_path / "index.html").write_text(
-        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>-</title>'
-        '<link rel="icon" href="data:,"></head><body><main></main></body></html>'
-    )
     page = new_page()
-    page.goto(f"{serve(tmp_path)}/")
-    page.evaluate(checks.READER)
-    page.add_script_tag(content=MODEL)
-    given = [widget._esm, widget._css, list(widget.chosen()), widget.page_state()]
-    page.evaluate("(given) => openNotebook(given)", given)
-    wanted = []
-
-    def send(key: str) -> dict:
-        wanted.append(key)
-        widget.wanted = key
-        return {"sent": widget.sent, "file": base64.b64encode(widget.sent_file).decode("ascii")}
-
-    page.expose_function("kernelSends", send)
+    wanted = page_in_notebook(page, tmp_path / "notebook", serve, widget)
     load(page)
     page.get_by_role("button", name="One step").click()
     expect(page.locator(".tl-note")).to_contain_text("Digits seen: 20.")

@@ -91,7 +91,7 @@ async function entryOf(full, signal) {
   const list = new URL("networks.json", full);
   let entries;
   try {
-    const response = await fetch(list, { signal });
+    const response = await fetch(list, { signal, cache: "no-cache" });
     if (!response.ok) throw new Error(`status ${response.status}`);
     entries = await response.json();
   } catch (error) {

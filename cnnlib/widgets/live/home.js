@@ -6,6 +6,7 @@
 // It gives what openNetwork of engine.js gives. `size(key)` says how many bytes it would load.
 
 import { LiveError, openNetwork } from "./engine.js";
+import { fetched } from "./fetching.js";
 
 export function openerOf({ load, site, kernel }) {
   if (site) return (key, options) => openNetwork(site(`live/${key}.safetensors`), options);
@@ -22,11 +23,21 @@ export function openerOf({ load, site, kernel }) {
 
 // Gets a file of data as the widget's home has it: get(name, {onProgress, signal}) gives an ArrayBuffer.
 export function dataOf({ load, site, kernel }) {
-  if (site) return (name, options) => fetched(site(`live/${name}.gz`), options);
+  if (site) return dataFromSite(site);
   return async (name, { signal, onProgress }) => {
     const buffer = load ? await dataFromDisk(load, name) : await dataFromKernel(kernel, name, signal);
     onProgress?.({ loaded: buffer.byteLength });
     return buffer;
+  };
+}
+
+// Who asks again has got a copy that was of no use; it may lie in the browser's cache.
+function dataFromSite(site) {
+  const asked = new Set();
+  return (name, options) => {
+    const fresh = asked.has(name);
+    asked.add(name);
+    return fetched(site(`live/${name}.gz`), { ...options, fresh });
   };
 }
 
@@ -43,26 +54,6 @@ async function dataFromKernel(kernel, name, signal) {
   const { file, worker } = await fromKernel(kernel, name, signal);
   URL.revokeObjectURL(worker); // data come without one
   return file;
-}
-
-async function fetched(address, { onProgress, signal }) {
-  const parts = [];
-  let loaded = 0;
-  try {
-    const response = await fetch(address, { signal });
-    if (!response.ok) throw new Error(`status ${response.status}`);
-    const reader = response.body.getReader();
-    for (;;) {
-      const { done, value } = await reader.read();
-      if (done) break;
-      parts.push(value);
-      loaded += value.length;
-      onProgress?.({ loaded });
-    }
-  } catch (error) {
-    throw new LiveError(signal?.aborted ? "aborted" : "network", `${address} could not be loaded: ${error.message}`);
-  }
-  return new Blob(parts).arrayBuffer();
 }
 
 const scriptAddress = (text) => URL.createObjectURL(new Blob([text], { type: "text/javascript" }));

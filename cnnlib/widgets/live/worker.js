@@ -3,6 +3,7 @@
 
 import { LiveError } from "./arena.js";
 import { Course, startOf, unpackDigits } from "./course.js";
+import { fetched } from "./fetching.js";
 import { Network } from "./network.js";
 import { prepare } from "./prepare.js";
 import { readSafetensors } from "./safetensors.js";
@@ -38,11 +39,9 @@ function breathing(id) {
 }
 
 const KINDS = {
-  async open({ id, address, sha256: expected, bytes, file }) {
-    const buffer = file ?? await fetched(address, bytes, (loaded) => tell({ id, progress: { loaded, total: bytes } }));
-    if (expected && sha256(new Uint8Array(buffer)) !== expected) {
-      throw new LiveError("damaged", `${address} has another SHA-256 than networks.json says`);
-    }
+  async open(question) {
+    const { address } = question;
+    const buffer = await fileOf(question);
     const { metadata, tensors } = readSafetensors(buffer);
     if (!metadata.plan) throw new LiveError("damaged", `${address} holds no plan`);
     const plan = JSON.parse(metadata.plan);
@@ -128,28 +127,24 @@ const KINDS = {
 
 const mapsOf = (layers) => Object.fromEntries(layers.map((name) => [name, network.map(name)]));
 
-async function fetched(address, total, onProgress) {
-  let response;
+// The network's file, checked. A copy that is damaged may lie in the browser's cache: it is loaded once more.
+async function fileOf({ id, address, sha256: expected, bytes, file }) {
+  const check = (buffer) => {
+    const found = buffer.byteLength;
+    if (bytes && found !== bytes) throw new LiveError("damaged", `${address} has ${found} bytes, expected ${bytes}`);
+    if (expected && sha256(new Uint8Array(buffer)) !== expected) {
+      throw new LiveError("damaged", `${address} has another SHA-256 than networks.json says`);
+    }
+    return buffer;
+  };
+  if (file) return check(file);
+  const onProgress = ({ loaded }) => tell({ id, progress: { loaded, total: bytes } });
   try {
-    response = await fetch(address);
-  } catch {
-    throw new LiveError("network", `${address} could not be loaded`);
+    return check(await fetched(address, { onProgress }));
+  } catch (error) {
+    if (error.code !== "damaged") throw error;
+    return check(await fetched(address, { onProgress, fresh: true }));
   }
-  if (!response.ok) throw new LiveError("network", `${address} could not be loaded: status ${response.status}`);
-  const parts = [];
-  let loaded = 0;
-  const reader = response.body.getReader();
-  for (;;) {
-    const { done, value } = await reader.read().catch(() => {
-      throw new LiveError("network", `${address} stopped after ${loaded} of ${total ?? "?"} bytes`);
-    });
-    if (done) break;
-    parts.push(value);
-    loaded += value.length;
-    onProgress(loaded);
-  }
-  if (total && loaded !== total) throw new LiveError("damaged", `${address} has ${loaded} bytes, expected ${total}`);
-  return new Blob(parts).arrayBuffer();
 }
 
 function tell(message, transfer = []) { globalThis.postMessage(message, transfer); }
