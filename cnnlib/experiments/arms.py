@@ -6,6 +6,7 @@ from functools import partial
 
 from torch import Tensor, nn
 
+from cnnlib.experiments.borrowing import BORROWING_EXPERIMENTS
 from cnnlib.experiments.clothes import CLOTHES_EXPERIMENTS
 from cnnlib.experiments.compression import COMPRESSION_EXPERIMENTS
 from cnnlib.experiments.distorting import DISTORTION_EXPERIMENTS
@@ -504,4 +505,5 @@ EXPERIMENTS: dict[str, Experiment] = {
 }
 EXPERIMENTS |= CLOTHES_EXPERIMENTS | COMPRESSION_EXPERIMENTS | NORMALISING_EXPERIMENTS
 EXPERIMENTS |= ROTATION_EXPERIMENTS | SCALE_EXPERIMENTS | DISTORTION_EXPERIMENTS
+EXPERIMENTS |= BORROWING_EXPERIMENTS
 EXPERIMENTS |= DROPPING_EXPERIMENTS | STEPPING_EXPERIMENTS | WIDTH_EXPERIMENTS
