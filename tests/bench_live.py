@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from playwright.sync_api import Browser, sync_playwright
 
-from cnnlib.live.site import FIGURES, WIDGETS, shipped_entry
+from cnnlib.live.site import FIGURES, engine_modules, shipped_entry
 from cnnlib.weights import WEIGHTS, load_weights
 from tests.browser.chromium import FLAGS, find_chromium
 from tests.browser.conftest import serving
@@ -76,11 +76,6 @@ def bench_live(browser: Browser, keys=tuple(WEIGHTS), runs: int = 60) -> dict:
                 f"{row['kilobytes']:8.0f} KB {row['longest']:5.0f} ms"
             )
     return found
-
-
-def engine_modules() -> list[str]:
-    """The names of the engine's own files: not what widgets open it with, and no data."""
-    return sorted(path.name for path in (WIDGETS / "live").glob("*.js") if path.name != "home.js")
 
 
 def machine() -> str:

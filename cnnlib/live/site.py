@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from cnnlib.weights import WEIGHTS
-from cnnlib.widgets.bundle import bundle_script
+from cnnlib.widgets.bundle import bundle_script, reached_from
 
 PLANS = Path(__file__).with_name("plans")
 WIDGETS = Path(__file__).parents[1] / "widgets"
@@ -94,6 +94,12 @@ def digits_entry() -> dict[str, Any]:
     return found | {"train": train, "test": test}
 
 
+def engine_modules() -> list[str]:
+    """The names of the engine's own files in ``widgets/live``: not those that widgets use it by."""
+    names = reached_from(WIDGETS, ["live/engine", "live/worker"])
+    return sorted(name.removeprefix("live/") for name in names)
+
+
 def worker_script() -> str:
     """The engine's worker as one classic script, for where modules cannot be loaded."""
     return bundle_script(WIDGETS, ["live/worker"], WORKER)
@@ -106,9 +112,9 @@ def write_site(folder: Path, keys: Iterable[str] = tuple(WEIGHTS)) -> None:
     which may load nothing else.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    for module in (WIDGETS / "live").glob("*.js"):
-        text = _COMMENT.sub("", module.read_text(encoding="utf-8"))
-        (folder / module.name).write_text(text, encoding="utf-8")
+    for name in engine_modules():
+        text = _COMMENT.sub("", (WIDGETS / "live" / name).read_text(encoding="utf-8"))
+        (folder / name).write_text(text, encoding="utf-8")
     entries = {key: shipped_entry(key) for key in keys}
     for key, entry in entries.items():
         path = folder / entry["address"]

@@ -1,10 +1,11 @@
 // The picture with a cover to move, and the map of all covers.
 
-import { imageOf, perCent, SIDE, startsOf } from "./ask_pixels.js";
+import { perCent, startsOf } from "./ask_pixels.js";
 import { button } from "./kit/controls.js";
 import { element, setAttribute, uniqueId, write } from "./kit/dom.js";
 import { cellAt, pointing } from "./kit/focus.js";
 import { paintMap, scaleBar, unpackPalettes } from "./kit/pixels.js";
+import { paintPlanes, SIDE } from "./live/planes.js";
 
 export const STRIDES = [4, 64];
 const STEP = 8; // pixels that an arrow key moves the cover
@@ -72,9 +73,7 @@ export function coverStage({ say, choose, now }) {
       lay(cover, place, [size, size]);
       if (planes === drawn) return;
       drawn = planes;
-      const pen = canvas.getContext("2d", { willReadFrequently: true });
-      if (planes) pen.putImageData(imageOf(planes), 0, 0);
-      else pen.clearRect(0, 0, SIDE, SIDE);
+      paintPlanes(canvas, planes);
     },
   };
 }
@@ -148,7 +147,7 @@ export function mapPanel({ say, fixed, controls }, { begin, end, point }) {
 
   // A cell for each place, where the cover's middle was.
   function paint({ starts, size, stride: step }, shares, { place, covered }, planes) {
-    if (planes && planes !== under) below.getContext("2d").putImageData(imageOf(planes), 0, 0);
+    if (planes && planes !== under) paintPlanes(below, planes);
     under = planes;
     const count = starts.length;
     const levels = new Uint8Array(count * count);

@@ -3,16 +3,17 @@
 // The uncovered picture is asked about once, the covered one at each move, and a map's places between
 // them, one at a time: see `next`.
 
-import { pictureChooser } from "./ask_pictures.js";
-import { networkPanel } from "./ask_network.js";
 import { coverStage, mapPanel, STRIDES } from "./ask_cover.js";
-import {
-  bestOf, changed, coveredBy, inputOf, paintOf, perCent, SIDE, softmax, startsOf,
-} from "./ask_pixels.js";
+import { changed, coveredBy, paintOf, perCent, startsOf } from "./ask_pixels.js";
 import { bars } from "./kit/bars.js";
-import { element, write } from "./kit/dom.js";
+import { element, setAttribute, write } from "./kit/dom.js";
 import { Settling } from "./kit/settling.js";
 import { teach } from "./kit/teach.js";
+import { bestOf, softmax } from "./live/answers.js";
+import { openerOf } from "./live/home.js";
+import { loaderOf, startLine } from "./live/loader.js";
+import { pictureChooser } from "./live/pictures.js";
+import { inputOf, SIDE } from "./live/planes.js";
 
 const NAMES = ["photograph", "noise", "blur", "down", "right", "covered", "size", "place", "fill",
   "target", "stride"];
@@ -41,20 +42,20 @@ function settled(changes, present, fixed) {
 }
 
 function view(tools) {
-  const { say, fixed, choose, now, redraw, spoken } = tools;
+  const { el, say, fixed, choose, now, redraw, spoken } = tools;
   const found = answers(fixed, now);
   let untold = false; // whether the reader waits for what the network says
 
   const pictures = pictureChooser(tools, renew);
-  const network = networkPanel({
-    tools, next: found.next, told: redraw,
+  const loader = loaderOf({
+    open: openerOf(tools), keys: [fixed.network], changed: redraw, next: found.next,
     idle() {
-      redraw();
-      if (!untold) return;
+      if (untold) spoken.say(sentence(now()));
       untold = false;
-      spoken.say(sentence(now()));
     },
   });
+  const isReady = () => loader.get() !== null;
+  const start = startLine(say, loader, { kilobytes: fixed.kilobytes });
   const stage = coverStage({ say, choose, now });
   const settings = settingsPanel(tools);
   const map = mapPanel(tools, { begin: beginMap, end: () => found.endMap(), point: goTo });
@@ -64,14 +65,14 @@ function view(tools) {
   const credit = element("p", { class: "cnn-help" });
 
   function renew() {
-    untold = network.ready();
+    untold = isReady();
     redraw();
   }
 
   function beginMap() {
     untold = true;
     found.beginMap();
-    network.kick();
+    loader.kick();
   }
 
   function goTo([row, column]) {
@@ -83,17 +84,20 @@ function view(tools) {
     const photograph = fixed.photographs[state.photograph];
     const picture = pictures.current(state);
     found.follow(state, picture);
-    stage.show(found.shown(), state, pictures.isOwn() ? say("own.alt") : photograph.alt);
+    stage.show(found.shown(), state, pictures.isOwn() ? say("live.own.alt") : photograph.alt);
     const told = found.told(pictures.isOwn());
     clean.show(rows(told.clean, told.target));
     covered.show(state.covered ? rows(told.covered, told.target) : []);
     covered.node.style.visibility = state.covered ? "" : "hidden";
     map.show(found.map(), state, {
-      ready: network.ready(), target: told.target, clean: told.clean, planes: found.asked(),
+      ready: isReady(), target: told.target, clean: told.clean, planes: found.asked(),
     });
     write(words, sentence(state));
     write(credit, pictures.isOwn() ? "" : photograph.credit);
-    network.kick();
+    start.show();
+    loader.kick();
+    const { state: loading, busy } = loader.status();
+    setAttribute(el, "aria-busy", busy || loading === "loading" ? "true" : null);
   }
 
   function rows(shares, target) {
@@ -104,7 +108,7 @@ function view(tools) {
 
   function sentence(state) {
     const told = found.told(pictures.isOwn());
-    if (!told.clean) return say(network.ready() ? "asking" : "unasked");
+    if (!told.clean) return say(isReady() ? "asking" : "unasked");
     const name = fixed.categories[told.target];
     const [first] = told.clean.best;
     const uncovered = told.clean.all ? perCent(say, told.clean.all[told.target]) : null;
@@ -115,7 +119,7 @@ function view(tools) {
       return say(key, values) + more;
     }
     const at = { top: state.place[0], left: state.place[1], size: state.size };
-    if (!told.covered) return say(network.ready() ? "asking.covered" : "unasked.covered", at);
+    if (!told.covered) return say(isReady() ? "asking.covered" : "unasked.covered", at);
     return say("said.covered", {
       ...at, name, share: perCent(say, told.covered.all[told.target]), clean: uncovered,
       said: fixed.categories[told.covered.best[0][0]],
@@ -123,7 +127,7 @@ function view(tools) {
   }
 
   return {
-    node: element("div", { class: "ask-body" }, pictures.node, network.node,
+    node: element("div", { class: "ask-body" }, pictures.node, start.node,
       element("div", { class: "ask-panel" },
         element("div", { class: "ask-left" }, stage.node, settings.cover),
         element("div", { class: "ask-right" }, words,
@@ -131,11 +135,11 @@ function view(tools) {
       settings.change, map.node, credit),
     draw,
     words(state) {
-      untold = network.ready();
+      untold = isReady();
       return untold ? "" : sentence(state);
     },
     stop() {
-      network.stop();
+      loader.stop();
       pictures.stop();
     },
   };
@@ -196,14 +200,14 @@ function answers(fixed, now) {
       const started = key;
       if (!clean) {
         return async (network) => {
-          const { scores } = await network.run(inputOf(asked, mean));
+          const { scores } = await network.run(inputOf(asked, network.preprocessing));
           if (started === key) clean = answer(scores);
         };
       }
       if (coverKey && !covered) {
         const mine = coverKey;
         return async (network) => {
-          const { scores } = await network.run(inputOf(shown, mean));
+          const { scores } = await network.run(inputOf(shown, network.preprocessing));
           if (mine === coverKey) covered = answer(scores);
         };
       }
@@ -224,7 +228,8 @@ function answers(fixed, now) {
     const number = mine.scores.length;
     const place = [starts[Math.floor(number / starts.length)], starts[number % starts.length]];
     return async (network) => {
-      const { scores } = await network.run(inputOf(coveredBy(paintFor(fill), asked, size, place), mean));
+      const picture = coveredBy(paintFor(fill), asked, size, place);
+      const { scores } = await network.run(inputOf(picture, network.preprocessing));
       mine.scores.push(softmax(scores));
       mine.on = mine.scores.length < mine.total;
     };

@@ -1,42 +1,11 @@
-// Sums on the pixels of a picture that a network is asked about, and on its answers.
-//
-// A picture is three planes, red, green, blue, of 227 x 227 whole numbers from 0 to 255, one after the
-// other in a Float32Array. What the reader sees and what the network gets are the same numbers.
+// Sums on a picture that a network is asked about. A picture is planes of whole numbers: see live/planes.js.
 
 import { upTo } from "./kit/dom.js";
 import { drawsOf } from "./live/draws.js";
+import { AREA, SIDE } from "./live/planes.js";
 import { smoothed } from "./smoothing.js";
 
-export const SIDE = 227;
-const AREA = SIDE * SIDE;
 const EDGE = 3; // a Gaussian ends after so many standard deviations
-
-export function planesOf({ data }) {
-  const planes = new Float32Array(3 * AREA);
-  for (let i = 0; i < AREA; i += 1) {
-    for (let c = 0; c < 3; c += 1) planes[c * AREA + i] = data[4 * i + c];
-  }
-  return planes;
-}
-
-export function imageOf(planes) {
-  const image = new ImageData(SIDE, SIDE);
-  for (let i = 0; i < AREA; i += 1) {
-    for (let c = 0; c < 3; c += 1) image.data[4 * i + c] = planes[c * AREA + i];
-    image.data[4 * i + 3] = 255;
-  }
-  return image;
-}
-
-// The network's input, (3, 227, 227): blue, green, red, less their means. `mean` is red, green, blue.
-export function inputOf(planes, mean) {
-  const input = new Float32Array(3 * AREA);
-  for (let c = 0; c < 3; c += 1) {
-    const [from, to] = [c * AREA, (2 - c) * AREA];
-    for (let i = 0; i < AREA; i += 1) input[to + i] = planes[from + i] - mean[c];
-  }
-  return input;
-}
 
 // ---- Shift, blur, noise, in this order.
 
@@ -114,25 +83,6 @@ export function startsOf(size, stride) {
 }
 
 // ---- Answers.
-
-export function softmax(scores) {
-  const most = scores.reduce((a, b) => Math.max(a, b), -Infinity);
-  const powers = Float64Array.from(scores, (score) => Math.exp(score - most));
-  const sum = powers.reduce((a, b) => a + b, 0);
-  return powers.map((power) => power / sum);
-}
-
-// The `count` largest as [number, share].
-export function bestOf(shares, count) {
-  const found = [];
-  shares.forEach((share, number) => {
-    const rank = found.findIndex(([, other]) => share > other);
-    if (rank >= 0) found.splice(rank, 0, [number, share]);
-    else if (found.length < count) found.push([number, share]);
-    if (found.length > count) found.pop();
-  });
-  return found;
-}
 
 // Whole per cents, in words; what is nearly 0 or 1 is not said to be it.
 export function perCent(say, share) {

@@ -1,16 +1,18 @@
 // Ask units: the maps of a layer, a unit in them, and signals sent back from it and from a class.
 
-import { networkPanel } from "./ask_network.js";
-import { pictureChooser } from "./ask_pictures.js";
-import { bestOf, imageOf, inputOf, SIDE, softmax } from "./ask_pixels.js";
 import { mapsToPointAt, panel } from "./ask_units_panels.js";
 import { gradCam, paintColours, paintHeat } from "./ask_units_sums.js";
 import { readRows, seenBy } from "./geometry.js";
-import { element, write } from "./kit/dom.js";
+import { element, setAttribute, write } from "./kit/dom.js";
 import { frame, unpackPalettes } from "./kit/pixels.js";
 import { Settling } from "./kit/settling.js";
 import { teach } from "./kit/teach.js";
 import { decimal, span } from "./kit/words.js";
+import { bestOf, softmax } from "./live/answers.js";
+import { openerOf } from "./live/home.js";
+import { loaderOf, startLine } from "./live/loader.js";
+import { pictureChooser } from "./live/pictures.js";
+import { inputOf, paintPlanes, SIDE } from "./live/planes.js";
 
 const NAMES = ["photograph", "layer", "channel", "position", "rule", "target"];
 const RULES = ["deconvnet", "guided", "gradient"];
@@ -30,24 +32,25 @@ function settled(changes, present, fixed) {
 }
 
 function view(tools) {
-  const { say, fixed, controls, now, redraw, spoken } = tools;
+  const { el, say, fixed, controls, now, redraw, spoken } = tools;
   const palettes = unpackPalettes(fixed.palettes);
   const rows = readRows(fixed.rows);
   const shapeOf = (layer) => rows[layer].out_shape.slice(1);
   const asked = questions(fixed, now, shapeOf);
   let untold = false;
   const pictures = pictureChooser(tools, () => {
-    untold = network.ready();
+    untold = isReady();
     redraw();
   });
-  const network = networkPanel({
-    tools, next: asked.next, told: redraw,
+  const loader = loaderOf({
+    open: openerOf(tools), keys: [fixed.network], changed: redraw, next: asked.next,
     idle() {
-      redraw();
       if (untold) spoken.say(sentence(now()));
       untold = false;
     },
   });
+  const isReady = () => loader.get() !== null;
+  const start = startLine(say, loader, { kilobytes: fixed.kilobytes });
   const panels = Object.fromEntries(["picture", "way", "saliency", "guided", "cam"].map((name) =>
     [name, panel(say(`panel.${name}`))]));
   const outline = frame([SIDE, SIDE]);
@@ -59,9 +62,8 @@ function view(tools) {
   function draw(state) {
     const picture = pictures.current(state);
     asked.follow(state, picture);
-    panels.picture.show(picture, (canvas) => {
-      canvas.getContext("2d").putImageData(imageOf(picture.planes), 0, 0);
-    }, pictures.isOwn() ? say("own.alt") : fixed.photographs[state.photograph].alt);
+    panels.picture.show(picture, (canvas) => paintPlanes(canvas, picture.planes),
+      pictures.isOwn() ? say("live.own.alt") : fixed.photographs[state.photograph].alt);
     outline.set(seenBy(rows, state.layer, state.position).get(-1));
     atlas.show(state, asked.map());
     panels.way.show(asked.way(), (canvas) => paintColours(canvas, asked.way().image), say("panel.way"));
@@ -71,7 +73,10 @@ function view(tools) {
         say("panel.words", { name: say(`panel.${name}`), target: fixed.categories[seen?.target ?? 0] }));
     }
     write(words, sentence(state));
-    network.kick();
+    start.show();
+    loader.kick();
+    const { state: loading, busy } = loader.status();
+    setAttribute(el, "aria-busy", busy || loading === "loading" ? "true" : null);
   }
 
   function sentence({ layer, channel, position: [row, column] }) {
@@ -81,12 +86,12 @@ function view(tools) {
       rows: span(say, "row", high), columns: span(say, "column", wide),
     };
     const value = asked.value();
-    if (value === null) return say(network.ready() ? "asking" : "unit.unasked", at);
+    if (value === null) return say(isReady() ? "asking" : "unit.unasked", at);
     return say("unit", { ...at, value: decimal(value, 2) });
   }
 
   return {
-    node: element("div", { class: "ask-body" }, pictures.node, network.node,
+    node: element("div", { class: "ask-body" }, pictures.node, start.node,
       element("div", { class: "cnn-row" },
         dropdown("layer", rows.slice(0, fixed.layers).map(({ name }, number) => [number, name])),
         controls.radios("rule", { label: say("rule"), options: RULES.map((rule) => [rule, say(`rule.${rule}`)]) }).node,
@@ -97,11 +102,11 @@ function view(tools) {
       element("div", { class: "au-panels" }, panels.saliency.node, panels.guided.node, panels.cam.node)),
     draw,
     words(state) {
-      untold = network.ready();
+      untold = isReady();
       return untold ? "" : sentence(state);
     },
     stop() {
-      network.stop();
+      loader.stop();
       pictures.stop();
     },
   };
@@ -111,8 +116,7 @@ function view(tools) {
 function questions(fixed, now, shapeOf) {
   const keys = { map: "", way: "", seen: "" };
   const found = { map: null, way: null, seen: null };
-  let input = null;
-  let picture = null;
+  let planes = null;
   let first = 0; // the class that wins
   const name = () => fixed.rows[now().layer].name;
   const targetNow = () => (now().target < 0 ? first : now().target);
@@ -134,10 +138,7 @@ function questions(fixed, now, shapeOf) {
 
   return {
     follow({ layer, channel, position, rule, target }, given) {
-      if (given !== picture) {
-        picture = given;
-        input = given ? inputOf(given.planes, fixed.mean) : null;
-      }
+      planes = given?.planes ?? null;
       const id = given?.id ?? "";
       renew("map", JSON.stringify([id, layer]));
       renew("way", JSON.stringify([id, layer, channel, position, rule]));
@@ -152,24 +153,26 @@ function questions(fixed, now, shapeOf) {
       return found.map ? found.map.map[(channel * height + row) * width + column] : null;
     },
     next() {
-      if (!input) return null;
-      const [asked, layer, shape] = [input, name(), shapeOf(now().layer)];
+      if (!planes) return null;
+      const [asked, layer, shape] = [planes, name(), shapeOf(now().layer)];
       if (!found.map) {
         return job("map", async (network) => {
-          const { scores, maps } = await network.run(asked, { layers: [layer] });
+          const { scores, maps } = await network.run(inputOf(asked, network.preprocessing), { layers: [layer] });
           [[first]] = bestOf(softmax(scores), 1);
           return { map: maps[layer] };
         });
       }
       if (!found.way) {
         const { channel, position, rule } = now();
-        return job("way", (network) => network.gradient(asked, { layer, channel, position, rule }));
+        return job("way", (network) =>
+          network.gradient(inputOf(asked, network.preprocessing), { layer, channel, position, rule }));
       }
       if (found.seen) return null;
       const [target, { map }] = [targetNow(), found.map];
       return job("seen", async (network) => {
-        const plain = await network.gradient(asked, { target, layers: [layer] });
-        const guided = await network.gradient(asked, { target, rule: "guided" });
+        const input = inputOf(asked, network.preprocessing);
+        const plain = await network.gradient(input, { target, layers: [layer] });
+        const guided = await network.gradient(input, { target, rule: "guided" });
         return {
           target, saliency: plain.image, guided: guided.image,
           cam: gradCam(map, plain.maps[layer], shape, SIDE),

@@ -1,10 +1,10 @@
 // Pictures of a layer: the chosen map, all of them as a sheet, and panels for signals.
 
-import { SIDE } from "./ask_pixels.js";
 import { paintAtlas, paintOne } from "./ask_units_sums.js";
 import { element, setAttribute, write } from "./kit/dom.js";
 import { cellAt, gridStep, pointing } from "./kit/focus.js";
 import { unpackPalettes } from "./kit/pixels.js";
+import { SIDE } from "./live/planes.js";
 
 // {node, stage, show(what, paint, alt)}: a canvas that is painted where `what` is another.
 export function panel(title) {
@@ -83,7 +83,7 @@ export function mapsToPointAt({ say, fixed, choose, now }, shapeOf) {
       write(caption, say("panel.all", { channels, layer: fixed.rows[layer].name }));
       lay(mark, [Math.floor(channel / wide), channel % wide], [wide, wide]);
       lay(cell, position, [height, width]);
-        if (drawn[0] === map && drawn[1] === channel) return;
+      if (drawn[0] === map && drawn[1] === channel) return;
       if (drawn[0] !== map) paintAtlas(all, map, [channels, height, width], wide, palettes);
       drawn = [map, channel];
       paintOne(one, map, [height, width], channel, palettes);

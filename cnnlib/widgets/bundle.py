@@ -65,6 +65,11 @@ def bundle_script(folder: Path, stems: Iterable[str], variable: str) -> str:
     )
 
 
+def reached_from(folder: Path, stems: Iterable[str]) -> list[str]:
+    """The paths, from the folder, of the modules ``stem.js`` and of all that they import."""
+    return list(_in_order(folder, [f"{stem}.js" for stem in stems]))
+
+
 def widgets_in(folder: Path) -> list[str]:
     """The stems of a folder's modules that have a default export."""
     modules = {path.stem: path.read_text(encoding="utf-8") for path in folder.glob("*.js")}

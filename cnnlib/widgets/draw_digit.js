@@ -6,7 +6,7 @@
 import { livePair } from "./draw_digit_networks.js";
 import { networkPanel } from "./draw_digit_panels.js";
 import {
-  ANGLES, changed, drawLine, NOISE, read, settled, SHIFTS, shares, SIDE, strongest, THICKEN, write as written,
+  ANGLES, changed, drawLine, NOISE, read, settled, SHIFTS, SIDE, THICKEN, write as written,
 } from "./draw_digit_sums.js";
 import { button } from "./kit/controls.js";
 import { element, same, setAttribute, unpack, write } from "./kit/dom.js";
@@ -14,7 +14,9 @@ import { gridStep, pointing } from "./kit/focus.js";
 import { opaque, paintPixels, unpackPalettes } from "./kit/pixels.js";
 import { teach } from "./kit/teach.js";
 import { decimal, fixedPoint } from "./kit/words.js";
+import { softmax, strongest } from "./live/answers.js";
 import { openerOf } from "./live/home.js";
+import { startLine } from "./live/loader.js";
 
 const NAMES = ["drawing", "centre", "angle", "thicken", "down", "right", "noise", "look", "tool"];
 const BLANK = written(new Uint8Array(SIDE * SIDE));
@@ -23,14 +25,12 @@ const PAD = 2; // what the networks' input has around the drawing
 export default teach({ stem: "draw_digit", names: NAMES, settled, view });
 
 function view(tools) {
-  const { el, say, fixed, controls, choose, now, redraw, spoken, load, site, kernel } = tools;
+  const { el, say, fixed, controls, choose, now, redraw, spoken } = tools;
   const palettes = unpackPalettes(fixed.palettes);
   const noise = unpack(fixed.noise).bytes;
-  const pair = livePair({
-    open: openerOf({ load, site, kernel }), networks: fixed.networks, changed: redraw,
-  });
+  const pair = livePair({ open: openerOf(tools), networks: fixed.networks, changed: redraw });
   const drawingOf = ({ drawing }) => read(sampleOf(fixed, drawing)?.pixels ?? drawing);
-  const start = startLine(say, fixed.kilobytes, pair);
+  const start = startLine(say, pair, { kilobytes: fixed.kilobytes });
   const sheet = drawingSheet({ say, choose, now, redraw, spoken, drawingOf });
   controls.own("drawing", say("drawing"), { node: sheet.node });
   const input = sheetOf("dd-input", PAD);
@@ -63,7 +63,7 @@ function view(tools) {
     const words = say("spoken", {
       name: nameOf(say, fixed, state.drawing),
       old: strongest(old.scores), distance: fixedPoint(-Math.max(...old.scores), 1),
-      new: strongest(modern.scores), share: fixedPoint(100 * Math.max(...shares(modern.scores)), 1),
+      new: strongest(modern.scores), share: fixedPoint(100 * Math.max(...softmax(modern.scores)), 1),
     });
     if (words !== said) spoken.say(words);
     said = words;
@@ -78,11 +78,10 @@ function view(tools) {
           element("figure", {}, element("figcaption", {}, say("input")), input.node))),
       samplesOf(say, controls, fixed), look.node, note, answers),
     draw(state) {
-      const status = pair.status();
-      if (status.state === "ready") ask(state);
+      if (pair.status().state === "ready") ask(state);
       else asked = null;
       const { answer, state: loading, pending } = pair.status();
-      start.show(status);
+      start.show();
       sheet.show(state);
       input.paint(given(state));
       const records = answer?.records ?? worked;
@@ -123,27 +122,6 @@ function noteOf(say, fixed, state, answer) {
   const name = nameOf(say, fixed, fixed.worked.state.drawing);
   const equal = same({ ...state, tool: "" }, { ...fixed.worked.state, tool: "" });
   return say(equal ? "note.worked" : "note.other", { name });
-}
-
-// ---- Loading.
-
-function startLine(say, kilobytes, pair) {
-  const bar = element("progress", { max: 1, value: 0, "aria-label": say("progress"), hidden: true });
-  const told = element("p", { class: "dd-status", role: "status" });
-  const switchOn = button("", () => {
-    if (["idle", "failed"].includes(pair.status().state)) pair.load();
-    else pair.unload();
-  });
-  return {
-    node: element("div", { class: "dd-start" }, switchOn, bar, told),
-    show({ state, share, error }) {
-      write(switchOn, say(`start.${state === "failed" ? "idle" : state}`, { kilobytes }));
-      setAttribute(bar, "hidden", state !== "loading");
-      setAttribute(bar, "value", share);
-      told.classList.toggle("dd-failed", state === "failed");
-      write(told, state === "failed" ? say(`error.${error}`) : say(`status.${state}`, { kilobytes }));
-    },
-  };
 }
 
 // ---- The sheet.

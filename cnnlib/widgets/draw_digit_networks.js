@@ -1,9 +1,9 @@
 // Both networks: loaded when they are asked for, and asked one drawing at a time.
 
-import {
-  gradCam, highest, packed, SIDE, strongest,
-} from "./draw_digit_sums.js";
-import { LiveError, prepare } from "./live/engine.js";
+import { gradCam, highest, packed, SIDE } from "./draw_digit_sums.js";
+import { strongest } from "./live/answers.js";
+import { codeOf, loaderOf } from "./live/loader.js";
+import { prepare } from "./live/prepare.js";
 
 const WIDE = 32; // a side of the networks' input
 
@@ -14,91 +14,41 @@ export function inputOf(pixels, preprocessing) {
   return prepare({ data, width: SIDE, height: SIDE }, preprocessing);
 }
 
-// {status(), load(), unload(), ask(request), stop()}.
+// A loader of both networks (live/loader.js) that is asked by ask(request): {pixels, look}. Of several that
+// come while one is worked on, the newest is next.
 //
-// status(): {state, share, error, answer, pending}. `state` is "idle", "loading", "ready" or "failed",
-// `error` the code of what failed (see live/engine.js), `share` how much is loaded, 0 to 1. `answer` is
-// {request, records, milliseconds}, the newest there is, with a record a network as answer() of
-// draw_digit_answers.py has it. A request is {pixels, look}: of several that come while one is worked
-// on, the newest is next. `changed` is called when any of this has changed.
+// Its status() has `answer`, too, the newest there is: {request, records, milliseconds}, with a record a network
+// as answer() of draw_digit_answers.py has it; and `pending`, whether another is to come.
 export function livePair({ open, networks, changed }) {
-  let [state, share, error, answer] = ["idle", 0, null, null];
-  let opened = [];
-  let control = null; // of the loading or the loaded pair; another one, or null, and it is out of date
-  let [wanted, busy] = [null, false];
+  let [answer, wanted] = [null, null];
+  const loader = loaderOf({
+    open, keys: networks.map(({ key }) => key), changed, next,
+    left() { [answer, wanted] = [null, null]; },
+  });
 
-  function leave(next, code = null) {
-    control?.abort();
-    for (const network of opened) network.close();
-    [control, opened, state, error, wanted, answer] = [null, [], next, code, null, null];
-    changed();
-  }
-
-  async function load() {
-    if (control) return;
-    const own = new AbortController();
-    control = own;
-    [state, share, error] = ["loading", 0, null];
-    changed();
-    const found = [];
-    try {
-      // One after the other: a notebook sends one file at a time.
-      for (const { key } of networks) {
-        found.push(await open(key, {
-          signal: own.signal,
-          onProgress({ loaded, total }) {
-            if (control !== own) return;
-            share = (found.length + loaded / total) / networks.length;
-            changed();
-          },
-        }));
-      }
-    } catch (fault) {
-      for (const network of found) network.close();
-      if (control === own) leave("failed", codeOf(fault));
-      return;
-    }
-    if (control !== own) {
-      for (const network of found) network.close();
-      return;
-    }
-    [opened, state] = [found, "ready"];
-    changed();
-  }
-
-  async function pump() {
-    if (busy || !wanted || state !== "ready") return;
-    const [request, own] = [wanted, control];
-    [wanted, busy] = [null, true];
-    const start = performance.now();
-    try {
+  function next() {
+    const [request, mine] = [wanted, loader.get()];
+    wanted = null;
+    return request && (async (...opened) => {
+      const start = performance.now();
       const records = await Promise.all(opened.map((network, i) => recordOf(network, networks[i], request)));
-      if (control === own) answer = { request, records, milliseconds: performance.now() - start };
-    } catch (fault) {
-      if (control === own && codeOf(fault) !== "aborted") leave("failed", codeOf(fault));
-    }
-    busy = false;
-    changed();
-    pump();
+      if (loader.get() === mine) answer = { request, records, milliseconds: performance.now() - start };
+    });
   }
 
   return {
-    status: () => ({ state, share, error, answer, pending: busy || wanted !== null }),
-    load,
-    unload: () => leave("idle"),
-    ask(request) {
-      if (state !== "ready") return;
-      wanted = request;
-      pump();
+    ...loader,
+    status() {
+      const status = loader.status();
+      return { ...status, answer, pending: status.busy || wanted !== null };
     },
-    stop() {
-      changed = () => {};
-      leave("idle");
+    ask(request) {
+      if (!loader.get()) return;
+      wanted = request;
+      loader.kick();
     },
   };
 }
-
-const codeOf = (fault) => (fault instanceof LiveError ? fault.code : "broken");
 
 async function recordOf(network, { stages, reach, cam }, { pixels, look }) {
   const image = inputOf(pixels, network.preprocessing);

@@ -1,10 +1,10 @@
 // One network's answer: its output, its maps, and where the winner's score comes from.
 
-import { shares, strongest } from "./draw_digit_sums.js";
 import { bars } from "./kit/bars.js";
 import { element, setAttribute, unpack, upTo, write } from "./kit/dom.js";
 import { opaque, paintMap, paintPixels } from "./kit/pixels.js";
 import { fixedPoint } from "./kit/words.js";
+import { softmax, strongest } from "./live/answers.js";
 
 const CODE = [12, 7]; // rows and columns of a code
 const ACROSS = { 6: 6, 16: 8 }; // so many maps side by side
@@ -69,7 +69,7 @@ function sharesOutput(say) {
   return {
     node: list.node,
     show({ scores }) {
-      const [found, best, next] = [shares(scores), strongest(scores), secondOf(scores)];
+      const [found, best, next] = [softmax(scores), strongest(scores), secondOf(scores)];
       const percent = (digit) => say("percent", { value: fixedPoint(100 * found[digit], 1) });
       list.show(found.map((share, digit) =>
         ({ name: String(digit), share, text: percent(digit), strong: digit === best })));

@@ -141,14 +141,6 @@ function thickened(pixels) {
 
 // ---- Of the answers.
 
-export const strongest = (values) => values.reduce((best, value, i) => (value > values[best] ? i : best), 0);
-
-export function shares(scores) {
-  const powers = Array.from(scores, (score) => Math.exp(score - Math.max(...scores)));
-  const sum = powers.reduce((one, other) => one + other, 0);
-  return powers.map((power) => power / sum);
-}
-
 // Values as bytes of a scale: the twin of Scale.levels for scales that begin at 0, or are signed.
 export function packed(values, high, signed) {
   const bytes = Uint8Array.from(values, (value) => (signed

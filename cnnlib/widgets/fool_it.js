@@ -3,18 +3,19 @@
 // The sums are those of fool_it_sums.js; fool_it_network.js asks the network. Until the reader loads it,
 // what Python has computed for the first state is in sight.
 
-import { climbOf, liveNetwork, walkOf } from "./fool_it_network.js";
-import { picturesOf } from "./fool_it_pictures.js";
+import { climbOf, walkOf } from "./fool_it_network.js";
 import {
-  BEST, BUDGETS, CLIMB, colours, FACTORS, magnified, mostApart, settled, SIDE, SIZES, STEPS,
+  BEST, BUDGETS, CLIMB, FACTORS, magnified, mostApart, settled, SIZES, STEPS,
 } from "./fool_it_sums.js";
 import { bars } from "./kit/bars.js";
 import { button } from "./kit/controls.js";
 import { element, onStillness, prefersStillness, same, setAttribute, write } from "./kit/dom.js";
-import { paintPixels } from "./kit/pixels.js";
 import { teach } from "./kit/teach.js";
 import { fixedPoint } from "./kit/words.js";
 import { openerOf } from "./live/home.js";
+import { loaderOf, startLine } from "./live/loader.js";
+import { pictureChooser } from "./live/pictures.js";
+import { paintPlanes, planesAt, SIDE } from "./live/planes.js";
 
 const NAMES = ["photograph", "way", "target", "rule", "size", "budget", "steps", "factor", "helps", "climb"];
 const SHOWN = ["photograph", "way", "target", "rule", "size", "budget", "steps"];
@@ -22,14 +23,15 @@ const SHOWN = ["photograph", "way", "target", "rule", "size", "budget", "steps"]
 export default teach({ stem: "fool_it", names: NAMES, settled, view });
 
 function view(tools) {
-  const { say, fixed, choose, now, redraw, spoken, load, site, kernel, controls } = tools;
+  const { say, fixed, choose, now, redraw, spoken, controls } = tools;
   const [walk, climb] = [walkOf(), climbOf()];
-  const live = liveNetwork({
-    open: openerOf({ load, site, kernel }), key: fixed.network, changed: redraw,
-    next: () => walk.next() ?? climb.next(),
+  const loader = loaderOf({
+    open: openerOf(tools), keys: [fixed.network], changed: redraw, next: () => walk.next() ?? climb.next(),
   });
-  const start = startLine(say, fixed.kilobytes, live);
-  const pictures = picturesOf(tools, redraw);
+  const isReady = () => loader.get() !== null;
+  const start = startLine(say, loader, { kilobytes: fixed.kilobytes });
+  const pictures = pictureChooser(tools, redraw);
+  const worked = arriving(fixed.worked.address, redraw); // the picture that Python has changed
   const before = figureOf("fi-before", say("original"), say("bars.before"));
   const after = figureOf("fi-after", "", say("bars.after"));
   const apart = figureOf("fi-apart", "");
@@ -52,7 +54,7 @@ function view(tools) {
   // Of what the reader wants, the record that is there: of the network, or of Python.
   function recordOf(state, picture) {
     if (!picture) return null;
-    if (live.status().state === "ready") {
+    if (isReady()) {
       const found = walk.record(state.steps);
       if (!found) return null;
       const aim = walk.aim();
@@ -62,16 +64,15 @@ function view(tools) {
         shares: [first.shares[aim], found.shares[aim]],
       };
     }
-    const { worked } = fixed;
-    const planes = pictures.worked();
-    if (!planes || pictures.isOwn() || SHOWN.some((name) => !same(state[name], worked.state[name]))) return null;
-    const aim = state.way === "towards" ? state.target : worked.before[0][0];
-    return { planes, best: worked.after, first: worked.before, number: state.steps, aim, shares: worked.aim };
+    const { state: known, before: first, after: best, aim: shares } = fixed.worked;
+    if (!worked() || pictures.isOwn() || SHOWN.some((name) => !same(state[name], known[name]))) return null;
+    const aim = state.way === "towards" ? state.target : first[0][0];
+    return { planes: worked(), best, first, number: state.steps, aim, shares };
   }
 
   function sentence(state, picture, record) {
     if (!picture) return "";
-    if (!record) return say(live.status().state === "ready" ? "asking" : "unasked");
+    if (!record) return say(isReady() ? "asking" : "unasked");
     const name = ([[number]]) => fixed.categories[number];
     const share = ([[, part]]) => fixedPoint(100 * part, 1);
     return say("told", {
@@ -88,18 +89,18 @@ function view(tools) {
     made.alt(say("made.alt", { name }));
     write(madeTold, found
       ? say("made.told", { number: found.number, name, share: fixedPoint(100 * found.share, 1) })
-      : say(live.status().state === "ready" ? "made.none" : "made.unasked"));
+      : say(isReady() ? "made.none" : "made.unasked"));
     return !found || found.number >= state.climb;
   }
 
   function announce(words) {
-    if (words !== said && live.status().state === "ready") spoken.say(words);
+    if (words !== said && isReady()) spoken.say(words);
     said = words;
   }
 
   function advance(done) {
     const name = going;
-    if (live.status().state !== "ready") going = null;
+    if (!isReady()) going = null;
     if (!going || !done) return;
     const last = { steps: STEPS, climb: CLIMB }[name];
     if (now()[name] >= last) going = null;
@@ -108,13 +109,13 @@ function view(tools) {
 
   function draw(state) {
     const picture = pictures.current(state);
-    const ready = live.status().state === "ready";
+    const ready = isReady();
     walk.follow(state, picture);
     const known = ready || state.way === "towards" ? walk.aim() : picture?.best?.[0][0] ?? null;
     climb.follow(known, state.helps, state.climb);
     const record = recordOf(state, picture);
     const words = sentence(state, picture, record);
-    const alt = pictures.isOwn() ? say("own.alt") : fixed.photographs[state.photograph].alt;
+    const alt = pictures.isOwn() ? say("live.own.alt") : fixed.photographs[state.photograph].alt;
     before.paint(picture?.planes ?? null);
     before.alt(alt);
     before.bars.show(picture?.best ? rowsOf(tools, record?.first ?? picture.best, record?.aim ?? null, record?.shares[0] ?? null) : []);
@@ -129,16 +130,17 @@ function view(tools) {
     const walkedThere = record?.number === state.steps;
     write(told, words);
     write(credit, pictures.isOwn() ? "" : say("credit", { credit: fixed.photographs[state.photograph].credit }));
-    start.show(live.status());
+    start.show();
     advance(going === "climb" ? climbedThere : walkedThere);
     panel.show(state, { going, ready });
     climbGo.disabled = !ready;
     climbGo.hidden = prefersStillness();
     write(climbGo, say(going === "climb" ? "stop" : "climb.go"));
-    live.kick();
-    const coming = !picture || !pictures.worked();
+    loader.kick();
+    const coming = !picture || !worked();
     const waited = ready && !(walkedThere && (climbedThere || state.climb === 0));
-    const working = coming || waited || live.status().busy || live.status().state === "loading";
+    const { state: loading, busy } = loader.status();
+    const working = coming || waited || busy || loading === "loading";
     setAttribute(node, "aria-busy", working ? "true" : null);
     if (!working && !going) announce(words);
   }
@@ -157,12 +159,24 @@ function view(tools) {
   return {
     node,
     draw,
-    words: () => (live.status().state === "ready" ? "" : say("spoken.idle")),
+    words: () => (isReady() ? "" : say("spoken.idle")),
     stop() {
       unwatch();
-      live.stop();
+      loader.stop();
+      pictures.stop();
     },
   };
+}
+
+// The planes of the picture at an address, as a function: null until they are there.
+function arriving(address, came) {
+  let planes = null;
+  async function fetchThem() {
+    planes = await planesAt(address);
+    came();
+  }
+  fetchThem();
+  return () => planes;
 }
 
 // The best answers as bars, and behind them the class that is aimed at, if it is not among them.
@@ -188,27 +202,7 @@ function figureOf(name, title, barsTitle = null) {
     paint(planes) {
       if (planes === shown) return;
       shown = planes;
-      if (planes) paintPixels(canvas, [SIDE, SIDE], planes.length > SIDE * SIDE ? colours(planes) : planes);
-      else canvas.getContext("2d").clearRect(0, 0, SIDE, SIDE);
-    },
-  };
-}
-
-function startLine(say, kilobytes, live) {
-  const bar = element("progress", { max: 1, value: 0, "aria-label": say("progress"), hidden: true });
-  const status = element("p", { class: "fi-status", role: "status" });
-  const press = button("", () => {
-    if (["idle", "failed"].includes(live.status().state)) live.load();
-    else live.unload();
-  });
-  return {
-    node: element("div", { class: "fi-start" }, press, bar, status),
-    show({ state, share, error }) {
-      write(press, say(`start.${state === "failed" ? "idle" : state}`, { kilobytes }));
-      setAttribute(bar, "hidden", state !== "loading");
-      setAttribute(bar, "value", share);
-      status.classList.toggle("fi-failed", state === "failed");
-      write(status, say(state === "failed" ? `error.${error}` : `status.${state}`));
+      paintPlanes(canvas, planes);
     },
   };
 }

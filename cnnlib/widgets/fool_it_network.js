@@ -1,80 +1,8 @@
-// The network behind the widget: loaded when the reader asks, and asked one thing at a time.
+// What the network is asked: a photograph's walk along a gradient, and a picture's climb to a class.
 
-import {
-  bestOf, climbed, inputOf, noise, pictureOf, rolled, shiftOf, slopeOf, softmax, stepped, CLIMB, STEPS, whole,
-} from "./fool_it_sums.js";
-import { LiveError } from "./live/engine.js";
-
-// {status(), load(), unload(), kick(), stop()}. status(): {state, share, error, busy}; `state` is "idle",
-// "loading", "ready" or "failed", `error` the code of what failed (see live/engine.js), `share` how much is
-// loaded, 0 to 1. next() gives the next job, an async function of the network, or null: what the reader
-// wants now comes first, and nothing is asked twice at once. `changed` is called when anything has changed.
-export function liveNetwork({ open, key, next, changed }) {
-  let [state, share, error, network, busy] = ["idle", 0, null, null, false];
-  let control = null; // of the loading or the loaded network; another one, or null, and it is out of date
-
-  function leave(then, code = null) {
-    control?.abort();
-    network?.close();
-    [control, network, state, error] = [null, null, then, code];
-    changed();
-  }
-
-  async function load() {
-    if (control) return;
-    const own = new AbortController();
-    control = own;
-    [state, share, error] = ["loading", 0, null];
-    changed();
-    let opened;
-    try {
-      opened = await open(key, {
-        signal: own.signal,
-        onProgress({ loaded, total }) {
-          if (control !== own) return;
-          share = loaded / total;
-          changed();
-        },
-      });
-    } catch (fault) {
-      if (control === own) leave("failed", codeOf(fault));
-      return;
-    }
-    if (control !== own) {
-      opened.close();
-      return;
-    }
-    [network, state] = [opened, "ready"];
-    changed();
-  }
-
-  async function kick() {
-    if (busy || !network) return;
-    const [job, own] = [next(), control];
-    if (!job) return;
-    busy = true;
-    try {
-      await job(network);
-    } catch (fault) {
-      if (control === own && codeOf(fault) !== "aborted") leave("failed", codeOf(fault));
-    }
-    busy = false;
-    changed();
-  }
-
-  return {
-    status: () => ({ state, share, error, busy }),
-    load,
-    unload: () => leave("idle"),
-    kick,
-    stop() {
-      changed = () => {};
-      leave("idle");
-    },
-  };
-}
-
-const codeOf = (fault) => (fault instanceof LiveError ? fault.code : "broken");
+import { BEST, climbed, noise, rolled, shiftOf, stepped, CLIMB, STEPS, whole } from "./fool_it_sums.js";
+import { bestOf, softmax } from "./live/answers.js";
+import { inputOf, pictureOf, slopeOf } from "./live/planes.js";
 
 // The photograph's walk: {follow(state, picture), next(), record(number), own(), length()}. A record is
 // {planes, best, shares}, of whole greys. `picture`: {id, planes, best}, `best` null if it is not known.
@@ -84,7 +12,7 @@ export function walkOf() {
 
   const answer = (planes, scores) => {
     const shares = softmax(scores);
-    return { planes, shares, best: bestOf(shares) };
+    return { planes, shares, best: bestOf(shares, BEST) };
   };
 
   return {
@@ -105,7 +33,7 @@ export function walkOf() {
       if (away && !own.best) {
         return async (network) => {
           const { scores } = await network.run(inputOf(own.planes, network.preprocessing));
-          own.best = bestOf(softmax(scores));
+          own.best = bestOf(softmax(scores), BEST);
         };
       }
       const target = this.aim();

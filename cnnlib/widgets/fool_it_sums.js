@@ -1,20 +1,19 @@
 // The sums of a photograph that is changed along a gradient, and of a picture made for a class.
 //
-// A picture is three planes, red, green, blue, of 227 x 227 numbers from 0 to 255, one after the other in
-// a Float32Array. The twin of the walk is cnnlib/inside/adversarial.py, that of the climb class_picture.py.
+// A picture is planes: see live/planes.js. The twin of the walk is cnnlib/inside/adversarial.py, that of the
+// climb class_picture.py.
 
 import { Settling } from "./kit/settling.js";
 import { drawsOf } from "./live/draws.js";
+import { AREA, SIDE } from "./live/planes.js";
 import { smoothed } from "./smoothing.js";
 
-export const SIDE = 227;
 export const BEST = 3;
 export const SIZES = [1, 8];
 export const BUDGETS = [1, 32];
 export const FACTORS = [1, 64];
 export const STEPS = 20;
 export const CLIMB = 48;
-const AREA = SIDE * SIDE;
 
 // The twin of FoolIt.settled.
 export function settled(changes, present, fixed) {
@@ -33,45 +32,6 @@ export function settled(changes, present, fixed) {
 }
 
 // ---- Pictures.
-
-export function planesOf({ data }) {
-  const planes = new Float32Array(3 * AREA);
-  for (let i = 0; i < AREA; i += 1) {
-    for (let c = 0; c < 3; c += 1) planes[c * AREA + i] = data[4 * i + c];
-  }
-  return planes;
-}
-
-// Planes as the pixels of a canvas; what lies outside of 0 to 255 is cut off.
-export function colours(planes) {
-  const bytes = new Uint8ClampedArray(4 * AREA).fill(255);
-  for (let i = 0; i < AREA; i += 1) {
-    for (let c = 0; c < 3; c += 1) bytes[4 * i + c] = planes[c * AREA + i];
-  }
-  return new Uint32Array(bytes.buffer);
-}
-
-// Planes between the order of the picture and that of the network; it is its own undoing.
-function turned(planes, order) {
-  if (order === "RGB") return planes;
-  const found = new Float32Array(planes.length);
-  for (let c = 0; c < 3; c += 1) found.set(planes.subarray(c * AREA, (c + 1) * AREA), (2 - c) * AREA);
-  return found;
-}
-
-// The network's input for a picture, and a picture for an input.
-export function inputOf(planes, { channel_order: order, mean, std }) {
-  return turned(planes, order).map((grey, i) => (grey - mean[Math.floor(i / AREA)]) / std[Math.floor(i / AREA)]);
-}
-
-export function pictureOf(input, { channel_order: order, mean, std }) {
-  return turned(input.map((x, i) => x * std[Math.floor(i / AREA)] + mean[Math.floor(i / AREA)]), order);
-}
-
-// The slope at the picture's greys, for one at the network's input.
-export function slopeOf(slope, { channel_order: order, std }) {
-  return turned(slope.map((x, i) => x / std[Math.floor(i / AREA)]), order);
-}
 
 export const whole = (planes) => planes.map((grey) => Math.floor(grey + 0.5));
 
@@ -150,19 +110,4 @@ export function rolled(planes, [down, right]) {
 // As blur_image of cnnlib.inside: a Gaussian, beyond the edge the edge's pixels go on.
 export function blurred(planes, deviation) {
   return smoothed(planes, SIDE, deviation, Math.floor(3 * deviation + 0.5));
-}
-
-// ---- Answers.
-
-export function softmax(scores) {
-  const most = scores.reduce((a, b) => Math.max(a, b), -Infinity);
-  const powers = Float64Array.from(scores, (score) => Math.exp(score - most));
-  const sum = powers.reduce((a, b) => a + b, 0);
-  return powers.map((power) => power / sum);
-}
-
-// The largest as [number, share].
-export function bestOf(shares) {
-  const numbers = Array.from(shares.keys()).sort((one, other) => shares[other] - shares[one]);
-  return numbers.slice(0, BEST).map((number) => [number, shares[number]]);
 }

@@ -4,6 +4,7 @@ On a page the network's file comes from the site (``cnnlib/live/site.py``). In a
 sends it when the widget asks, by ``wanted``: the widget runs it there as on the page.
 """
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 import traitlets
@@ -12,7 +13,10 @@ from cnnlib.widgets.widget import TeachingWidget
 
 
 class LiveWidget(TeachingWidget):
-    """Base of the widgets with a network; the page's side is ``openerOf`` of ``live/home.js``."""
+    """Base of the widgets with a network; the page's side is ``loaderOf`` of ``live/loader.js``.
+
+    All have the words and the styles ``live``. A widget's own table may say the same otherwise.
+    """
 
     networks: ClassVar[tuple[str, ...]] = ()  # the keys of those that the page may load
 
@@ -21,6 +25,9 @@ class LiveWidget(TeachingWidget):
     )  # a network's key, or "digits", that the page asks for
     sent_file = traitlets.Bytes(b"").tag(sync=True)
     sent = traitlets.Dict().tag(sync=True)  # {entry, worker}, set behind the file
+
+    def __init_subclass__(cls, shared: Sequence[str] = (), **kwargs) -> None:
+        super().__init_subclass__(shared=("live", *shared), **kwargs)
 
     @traitlets.observe("wanted")
     def _send_network(self, change: dict) -> None:

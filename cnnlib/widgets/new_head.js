@@ -8,11 +8,14 @@ import { button, field } from "./kit/controls.js";
 import { element, same, setAttribute, unpack, upTo, write } from "./kit/dom.js";
 import { teach } from "./kit/teach.js";
 import { fixedPoint } from "./kit/words.js";
+import { strongest } from "./live/answers.js";
 import { openerOf } from "./live/home.js";
+import { startLine } from "./live/loader.js";
+import { fileButton } from "./live/pictures.js";
 import { cameraPanel } from "./new_head_camera.js";
 import { headText, LARGEST_FILE, readHead } from "./new_head_file.js";
 import { ownPictures } from "./new_head_network.js";
-import { isName, learn, settled, sharesOf, strongest } from "./new_head_sums.js";
+import { isName, learn, settled, sharesOf } from "./new_head_sums.js";
 import { lossCurve, tray } from "./new_head_trays.js";
 
 const MOST_CLASSES = 3;
@@ -21,11 +24,11 @@ const AT_ONCE = 8; // milliseconds that training takes before the page may draw
 export default teach({ stem: "new_head", names: ["names", "pictures", "tested", "penalty"], settled, view });
 
 function view(tools) {
-  const { el, say, fixed, controls, choose, now, redraw, spoken, load, site, kernel } = tools;
+  const { el, say, fixed, controls, choose, now, redraw, spoken } = tools;
   const given = photographsOf(fixed);
-  const notice = element("p", { class: "nh-trouble", role: "alert" });
+  const notice = element("p", { class: "live-trouble", role: "alert" });
   const own = ownPictures({
-    open: openerOf({ load, site, kernel }), fixed, changed: redraw,
+    open: openerOf(tools), fixed, changed: redraw,
     arrived: (key, kind) => arrive(key, kind),
     refused: (why, title) => write(notice, say(`own.${why}`, { title, most: fixed.most })),
   });
@@ -65,7 +68,7 @@ function view(tools) {
     else choose({ pictures: kind === null ? rest : [...rest, [tested, kind]] });
   };
 
-  const start = startLine(say, fixed, own);
+  const start = startLine(say, own, { kilobytes: fixed.kilobytes }, own.work);
   const classes = upTo(MOST_CLASSES).map((kind) => classOf({ say, nameOf, controls, choose, now, add, kind }));
   const shelf = tray({ say, pick: (tested) => choose({ tested }), drop: (files) => add(files, null) });
   const shelfFiles = fileButton(say("add.shelf"), { accept: "image/*", multiple: true }, (files) => add(files, null));
@@ -132,7 +135,7 @@ function view(tools) {
       const { answer, busy } = trainer.status();
       const held = new Map(answer?.held?.map((kind, i) => [here(state)[i]?.[0], kind]) ?? []);
       const places = new Map(state.pictures);
-      start.show(status);
+      start.show();
       classes.forEach((one, kind) => one.show(state, {
         ready,
         pictures: here(state).filter(([, its]) => its === kind).map(([key]) => ({
@@ -159,7 +162,7 @@ function view(tools) {
       const aloud = busy ? told : result.text();
       if (told && aloud !== told) spoken.say(aloud);
       told = aloud;
-      setAttribute(el, "aria-busy", busy || status.state === "loading" || status.count > 0 ? "true" : null);
+      setAttribute(el, "aria-busy", busy || status.state === "loading" || own.work() ? "true" : null);
     },
     fit(width) { el.classList.toggle("nh-phone", width < 620); },
     words(state, before) { return state.tested === before.tested ? "" : verdict.text(); },
@@ -226,7 +229,7 @@ function trainerOf(redraw) {
 // null. `trained()` gives {answer, names, penalty}.
 function headFile({ say, nameOf, fixed: { network, layer, shape: [wide] }, changed, trouble, trained }) {
   let given = null;
-  const note = element("p", { class: "nh-note" });
+  const note = element("p", { class: "live-note" });
   const keep = button(say("file.save"), save);
   const bring = fileButton(say("file.load"), { accept: ".json,application/json" }, ([chosen]) => read(chosen));
   const back = button(say("file.back"), () => {
@@ -270,19 +273,6 @@ const rowsOf = (say, names, shares) => (shares === null ? [] : names.map((name, 
   name, share: shares[k], text: say("percent", { value: fixedPoint(100 * shares[k], 0) }), strong: k === strongest(shares),
 })));
 
-// A button that opens the reader's files. A browser lets only a press of the reader's own do that.
-function fileButton(text, options, take) {
-  const input = element("input", {
-    type: "file", hidden: true, ...options,
-    onchange() {
-      const files = [...input.files];
-      input.value = ""; // the same file may be chosen again
-      if (files.length) take(files);
-    },
-  });
-  return { input, press: button(text, () => { if (navigator.userActivation?.isActive ?? true) input.click(); }) };
-}
-
 function examplesOf(say, choose, { examples }) {
   return element("div", { class: "nh-buttons", role: "group", "aria-label": say("examples") },
     element("span", { "aria-hidden": "true" }, say("examples")),
@@ -300,7 +290,7 @@ function classOf({ say, nameOf, controls, choose, now, add, kind }) {
   controls.own("names", kind === 0 ? say("names") : null, { node: name.node, set: (names) => name.set(nameOf(names[kind] ?? "")) });
   const row = tray({ say, pick: (tested) => choose({ tested }), drop: (files) => add(files, kind) });
   const files = fileButton("", { accept: "image/*", multiple: true }, (chosen) => add(chosen, kind));
-  const count = element("p", { class: "nh-note" });
+  const count = element("p", { class: "live-note" });
   const node = element("div", { class: "nh-class" },
     element("div", { class: "nh-head" }, name.node, count), row.node,
     element("div", { class: "nh-buttons" }, files.press, files.input));
@@ -313,29 +303,6 @@ function classOf({ say, nameOf, controls, choose, now, add, kind }) {
       write(count, say("count", { count: pictures.length }));
       write(files.press, say("add", { name: names[kind] }));
       files.press.disabled = !ready;
-    },
-  };
-}
-
-function startLine(say, { kilobytes }, own) {
-  const bar = element("progress", { max: 1, value: 0, "aria-label": say("progress"), hidden: true });
-  const told = element("p", { class: "nh-status", role: "status" });
-  const press = button("", () => {
-    const { state, count } = own.status();
-    if (count) own.cancel();
-    else if (["idle", "failed"].includes(state)) own.load();
-    else own.unload();
-  });
-  return {
-    node: element("div", { class: "nh-start" }, press, bar, told),
-    show({ state, share, error, done, count }) {
-      const working = count > 0;
-      write(press, say(working ? "start.working" : `start.${state === "failed" ? "idle" : state}`, { kilobytes }));
-      bar.hidden = !working && state !== "loading";
-      setAttribute(bar, "value", working ? done / count : share);
-      told.classList.toggle("nh-trouble", state === "failed");
-      if (state === "failed") write(told, say(`error.${error}`));
-      else write(told, working ? say("status.working", { done, count }) : say(`status.${state}`, { kilobytes }));
     },
   };
 }
@@ -371,7 +338,7 @@ function verdictOf({ say, put, own }) {
   const picture = element("img", { class: "nh-tested", width: 112, height: 112 });
   const title = element("p", { class: "nh-title" });
   const sentence = element("p", {});
-  const place = element("p", { class: "nh-note" });
+  const place = element("p", { class: "live-note" });
   const answers = bars(say("answers"), MOST_CLASSES);
   const movers = upTo(MOST_CLASSES).map((kind) => button("", () => put(kind)));
   const out = button(say("take_out"), () => put(null));

@@ -3,6 +3,7 @@
 
 import { upTo } from "./kit/dom.js";
 import { Settling } from "./kit/settling.js";
+import { softmax, strongest } from "./live/answers.js";
 
 export const MOST_STEPS = 3000;
 const SMALL = 2e-5;
@@ -45,15 +46,6 @@ const arePictures = (value, isPicture, classes, most) => Array.isArray(value) &&
   && new Set(value.map(([key]) => key)).size === value.length;
 
 // ---- Sums.
-
-export function softmax(scores) {
-  const most = Math.max(...scores);
-  const powers = Float64Array.from(scores, (score) => Math.exp(score - most));
-  const sum = powers.reduce((a, b) => a + b, 0);
-  return powers.map((power) => power / sum);
-}
-
-export const strongest = (values) => values.reduce((best, value, i) => (value > values[best] ? i : best), 0);
 
 // The mean of each of 512 maps: Float64Array.
 export function averaged(maps, count) {

@@ -3,9 +3,10 @@
 import { plotAxes } from "./kit/bars.js";
 import { element, same, setAttribute, svgElement, upTo, write } from "./kit/dom.js";
 import { decimal } from "./kit/words.js";
+import { dropping } from "./live/pictures.js";
 
 // A row of pictures: {node, show(pictures, tested)}. A picture is {key, title, address, wrong}; one tab stop
-// a row, the arrow keys move. `pick(key)` is called for the one that is picked; `drop(files)` where files may be
+// a row, the arrow keys move. `pick(key)` is called for the one that is picked, `drop(files)` for files that are
 // dropped.
 export function tray({ say, pick, drop }) {
   const nodes = new Map(); // key -> button
@@ -29,22 +30,7 @@ export function tray({ say, pick, drop }) {
   }, element("img", { src: address, alt: "", width: 56, height: 56, draggable: "false" }),
   element("span", { class: "nh-mark", "aria-hidden": "true" }));
 
-  if (drop) {
-    const over = (event) => {
-      if (!event.dataTransfer?.types.includes("Files")) return;
-      event.preventDefault();
-      node.classList.add("nh-over");
-    };
-    node.addEventListener("dragenter", over);
-    node.addEventListener("dragover", over);
-    node.addEventListener("dragleave", () => node.classList.remove("nh-over"));
-    node.addEventListener("drop", (event) => {
-      if (!event.dataTransfer?.types.includes("Files")) return;
-      event.preventDefault();
-      node.classList.remove("nh-over");
-      drop([...event.dataTransfer.files]);
-    });
-  }
+  dropping(node, drop);
 
   return {
     node,

@@ -12,6 +12,8 @@ import { Settling } from "./kit/settling.js";
 import { teach } from "./kit/teach.js";
 import { decimal, fixedPoint } from "./kit/words.js";
 import { dataOf, openerOf } from "./live/home.js";
+import { startLine } from "./live/loader.js";
+import { fileButton } from "./live/pictures.js";
 import { readWeights, school, written } from "./train_lenet_school.js";
 
 const NAMES = ["network", "optimiser", "rate", "batch", "labels", "seed", "guess", "cell"];
@@ -37,10 +39,10 @@ function settled(changes, present, fixed) {
 const grouped = (count) => String(count).replace(/\B(?=(\d{3})+$)/g, ",");
 const percent = (share) => fixedPoint(100 * share, 1);
 
-function view({ el, say, fixed, controls, choose, now, redraw, spoken, load, site, kernel }) {
-  const home = { load, site, kernel };
-  const course = school({ open: openerOf(home), data: dataOf(home), fixed, changed: redraw });
-  const start = startLine(say, fixed.kilobytes, course);
+function view(tools) {
+  const { el, say, fixed, controls, choose, now, redraw, spoken } = tools;
+  const course = school({ open: openerOf(tools), data: dataOf(tools), fixed, changed: redraw });
+  const start = startLine(say, course, { kilobytes: grouped(fixed.kilobytes) });
   const buttons = buttonsOf(say, fixed, course, now);
   const presets = presetsOf(say, fixed.presets, (preset) => {
     choose(preset);
@@ -77,11 +79,11 @@ function view({ el, say, fixed, controls, choose, now, redraw, spoken, load, sit
       const waits = status.state === "loading" || (status.busy && !status.training);
       setAttribute(plots, "aria-busy", waits ? "true" : null);
       const shown = run ?? fixed.worked.run;
-      start.show(status);
+      start.show();
       presets.show(state);
       buttons.show(status);
       write(note, noteOf(say, fixed, state, run));
-      note.classList.toggle("tl-failed", Boolean(run?.broken));
+      note.classList.toggle("live-trouble", Boolean(run?.broken));
       const judged = run?.exams.find(([seen]) => seen === pass);
       write(verdict, judged
         ? say("verdict", { count: grouped(pass), right: percent(judged[1]), guess: state.guess }) : "");
@@ -121,26 +123,6 @@ function noteOf(say, fixed, state, run) {
 }
 
 // ---- What the reader sets and presses.
-
-function startLine(say, kilobytes, course) {
-  const bar = element("progress", { max: 1, value: 0, "aria-label": say("progress"), hidden: true });
-  const told = element("p", { class: "tl-status", role: "status" });
-  const switchOn = button("", () => {
-    if (["idle", "failed"].includes(course.status().state)) course.load();
-    else course.unload();
-  });
-  const written = grouped(kilobytes);
-  return {
-    node: element("div", { class: "tl-start" }, switchOn, bar, told),
-    show({ state, share, error }) {
-      write(switchOn, say(`start.${state === "failed" ? "idle" : state}`, { kilobytes: written }));
-      setAttribute(bar, "hidden", state !== "loading");
-      setAttribute(bar, "value", share);
-      told.classList.toggle("tl-failed", state === "failed");
-      write(told, state === "failed" ? say(`error.${error}`) : say(`status.${state}`, { kilobytes: written }));
-    },
-  };
-}
 
 function presetsOf(say, presets, onPick) {
   const names = Object.keys(presets);
@@ -187,13 +169,11 @@ function buttonsOf(say, fixed, course, now) {
   const run = button("", () => course.train(!course.status().training));
   run.classList.add("tl-run");
   const listed = () => fixed.networks.find(({ key }) => key === now().network);
-  const file = element("input", {
-    type: "file", accept: ".safetensors", tabindex: -1, "aria-label": say("open"), onchange: take,
-  });
+  const file = fileButton(say("open"), { accept: ".safetensors" }, take);
   const all = [run, button(say("step"), () => course.step()), button(say("anew"), () => course.anew()),
-    button(say("save"), save), button(say("open"), () => file.click())];
+    button(say("save"), save), file.press];
   const node = element("div", { hidden: true },
-    element("div", { class: "tl-buttons" }, ...all, file), told);
+    element("div", { class: "tl-buttons" }, ...all, file.input), told);
 
   async function save() {
     const network = listed();
@@ -202,15 +182,12 @@ function buttonsOf(say, fixed, course, now) {
     setTimeout(() => URL.revokeObjectURL(address), 10_000);
   }
 
-  async function take() {
-    const [chosen] = file.files;
-    if (!chosen) return;
+  async function take([chosen]) {
     const network = listed();
     const { weights, wrong } = readWeights(await chosen.arrayBuffer(), network);
-    file.value = "";
     if (weights) course.take(network.key, weights);
     write(told, say(wrong ?? "file.taken"));
-    told.classList.toggle("tl-failed", Boolean(wrong));
+    told.classList.toggle("live-trouble", Boolean(wrong));
   }
 
   return {

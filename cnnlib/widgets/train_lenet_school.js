@@ -1,12 +1,10 @@
 // The networks in their workers, and the course that one of them takes.
 
-import { LiveError } from "./live/engine.js";
+import { loaderOf } from "./live/loader.js";
 import { readSafetensors } from "./live/safetensors.js";
 
 const TURN = 60; // milliseconds of training between two messages
 const POINTS = 400; // of the loss's curve, at most
-
-export const codeOf = (fault) => (fault instanceof LiveError ? fault.code : "broken");
 
 // How a course begins (another such text begins another), and what may change on the way.
 const beginOf = ({ network, labels, seed }) => [network, labels, seed].join(" ");
@@ -30,96 +28,43 @@ export function thinned(points) {
   return points.length % 2 ? [...found, points.at(-1)] : found;
 }
 
-// Both networks, each with the digits: key -> network. `progress` is called with the share that is loaded.
-async function loaded({ open, data, fixed, signal }, progress) {
-  const found = new Map();
-  const parts = fixed.networks.length + 1;
-  const tell = (part) => progress((found.size + Math.min(part, 1)) / parts);
-  try {
-    // One after the other: a notebook sends one file at a time.
-    for (const { key } of fixed.networks) {
-      found.set(key, await open(key, { signal, onProgress: ({ loaded, total }) => tell(loaded / total) }));
-    }
-    const about = fixed.digits;
-    const file = await data("digits", { signal, onProgress: ({ loaded }) => tell(loaded / about.bytes) });
-    for (const network of found.values()) await network.course.take(file, about);
-    return found;
-  } catch (fault) {
-    for (const network of found.values()) network.close();
-    throw fault;
-  }
-}
-
-// {status(), load(), unload(), follow(state), train(on), step(), anew(), weights(), take(), stop()}.
+// A loader of the networks and the digits (live/loader.js), and a course that one of the networks takes: with
+// follow(state), train(on), step(), anew(), weights() and take(network, weights).
 //
-// status(): {state, share, error, training, busy, run}. `state` is "idle", "loading", "ready" or "failed". `run` is
-// {told: [[seen, loss, steps]], exams: [[seen, share right]], counts, start, first, seen, seconds, broken}, or
-// null before a course has begun. `changed` is called when any of this has changed. One request is
-// under way at a time.
+// Its status() has `training`, too, and `run`: {told: [[seen, loss, steps]], exams: [[seen, share right]], counts,
+// start, first, seen, seconds, broken}, or null before a course has begun.
 export function school({ open, data, fixed, changed }) {
-  let [state, share, error, training, steps] = ["idle", 0, null, false, 0];
+  let [training, steps] = [false, 0];
   let [run, wanted, begun, given] = [null, null, null, null];
-  let networks = new Map();
-  let control = null; // of the loading or the loaded networks; another, and it is out of date
-  let busy = false;
   const waiting = []; // work that is to be done between two turns
+  const loader = loaderOf({ open, keys: fixed.networks.map(({ key }) => key), more: takeDigits, changed, next, left });
 
-  function leave(next, code = null) {
-    control?.abort();
-    for (const network of networks.values()) network.close();
-    waiting.length = 0;
-    [control, networks, state, error] = [null, new Map(), next, code];
-    [run, begun, given, training, steps] = [null, null, null, false, 0];
-    changed();
+  async function takeDigits(networks, { signal, progress }) {
+    const about = fixed.digits;
+    const file = await data("digits", { signal, onProgress: ({ loaded }) => progress(loaded / about.bytes) });
+    for (const network of networks) await network.course.take(file, about);
   }
 
-  async function load() {
-    if (control) return;
-    const own = new AbortController();
-    control = own;
-    [state, share, error] = ["loading", 0, null];
-    changed();
-    try {
-      const found = await loaded({ open, data, fixed, signal: own.signal }, (next) => {
-        if (control !== own) return;
-        share = next;
-        changed();
-      });
-      if (control !== own) {
-        for (const network of found.values()) network.close();
-        return;
-      }
-      [networks, state] = [found, "ready"];
-      changed();
-      pump();
-    } catch (fault) {
-      if (control === own) leave("failed", codeOf(fault));
-    }
+  function left() {
+    waiting.length = 0;
+    [run, begun, given, training, steps] = [null, null, null, false, 0];
+  }
+
+  function next() {
+    const [work, settings] = [wanted && workOf(), wanted];
+    return work && ((...networks) => {
+      const mine = loader.get();
+      return work(networks.find(({ key }) => key === settings.network), settings, () => loader.get() === mine);
+    });
   }
 
   // What is to be done next: what waits, a new course, an exam that is due, or training.
-  function next() {
+  function workOf() {
     if (waiting.length) return waiting.shift();
     if (begun !== beginOf(wanted) || given) return begin;
     if (run.broken) return null;
     if (run.exams.length === 0 || (run.seen % fixed.exam === 0 && run.exams.at(-1)[0] !== run.seen)) return examine;
     return training || steps ? teach : null;
-  }
-
-  async function pump() {
-    if (busy || state !== "ready" || !wanted) return;
-    const work = next();
-    if (!work) return;
-    const own = control;
-    busy = true;
-    try {
-      await work(networks.get(wanted.network), wanted, () => control === own);
-    } catch (fault) {
-      if (control === own && codeOf(fault) !== "aborted") leave("failed", codeOf(fault));
-    }
-    busy = false;
-    changed();
-    pump();
   }
 
   async function begin(network, settings, current) {
@@ -167,41 +112,36 @@ export function school({ open, data, fixed, changed }) {
   }
 
   return {
-    status: () => ({ state, share, error, training, busy, run }),
-    load,
-    unload: () => leave("idle"),
+    ...loader,
+    status: () => ({ ...loader.status(), training, run }),
     follow(settings) {
       wanted = settings;
-      pump();
+      loader.kick();
     },
     train(on) {
       [training, steps] = [on, 0];
       changed();
-      pump();
+      loader.kick();
     },
     step() {
       [training, steps] = [false, 1];
       changed();
-      pump();
+      loader.kick();
     },
     anew() {
       begun = null;
       changed();
-      pump();
+      loader.kick();
     },
     // The weights as they are between two steps: name -> Float32Array.
     weights: () => new Promise((done) => {
       waiting.push(async (network) => done(await network.train.weights()));
-      pump();
+      loader.kick();
     }),
     // Begins a course with these weights.
     take(network, weights) {
       given = { network, weights };
-      pump();
-    },
-    stop() {
-      changed = () => {};
-      leave("idle");
+      loader.kick();
     },
   };
 }

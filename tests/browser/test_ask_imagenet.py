@@ -28,7 +28,7 @@ STAGE = ".ask-left .ask-stage"
 
 def load_network(page: Page) -> None:
     page.get_by_role("button", name="Load the network").click()
-    expect(page.get_by_role("button", name="Close the network")).to_be_visible(timeout=60_000)
+    expect(page.get_by_role("button", name="Unload the network")).to_be_visible(timeout=60_000)
     at_rest(page)
 
 
@@ -248,7 +248,7 @@ def test_a_picture_of_ones_own_is_cut_as_the_network_wants_it_and_asked(show):
     page = show(make())
     load_network(page)
     give(page, "mine.png", png(Image.fromarray(photographs()[2].pixels)))
-    expect(page.locator(".ask-note")).to_contain_text("This is mine.png. It stays on your machine")
+    expect(page.locator(".live-note")).to_contain_text("This is mine.png. It stays on your machine")
     at_rest(page)
     assert bars_of(page, "Uncovered") == expected_bars(shown_pixels(page))
     page.get_by_role("button", name="Back to the photograph").click()
@@ -262,7 +262,7 @@ def test_scaling_and_cutting_are_those_of_python(show, shape):
     grid = np.indices(shape)
     picture = np.stack([grid[0] % 256, grid[1] % 256, (grid.sum(0) // 2) % 256], 2).astype(np.uint8)
     give(page, "grid.png", png(Image.fromarray(picture)))
-    expect(page.locator(".ask-note")).to_contain_text("grid.png")
+    expect(page.locator(".live-note")).to_contain_text("grid.png")
     settle(page)
     mean = torch.tensor(WEIGHTS["squeezenet1_1"].preprocessing.mean).view(3, 1, 1)
     expected = (WEIGHTS["squeezenet1_1"].preprocessing.apply([picture])[0] + mean).flip(0)
@@ -286,7 +286,7 @@ def test_odd_pictures_are_shown_as_they_are(show):
         ("strip.png", png(two_colours(20, 3000)), (255, 0, 0)),
     ]:
         give(page, name, content)
-        expect(page.locator(".ask-note")).to_contain_text(name, timeout=30_000)
+        expect(page.locator(".live-note")).to_contain_text(name, timeout=30_000)
         settle(page)
         assert np.abs(shown_pixels(page)[5, 100].astype(int) - top).max() <= 24, name
 
@@ -308,7 +308,7 @@ def test_what_is_no_picture_is_said_and_the_picture_stays(show):
     ("answer", "sentence"),
     [
         ({"abort": True}, "could not be loaded"),
-        ({"body": b"cut"}, "arrived damaged"),
+        ({"body": b"cut"}, "came damaged"),
     ],
 )
 def test_a_blocked_or_cut_file_is_one_sentence_and_the_page_works_on(show, answer, sentence):
@@ -319,7 +319,7 @@ def test_a_blocked_or_cut_file_is_one_sentence_and_the_page_works_on(show, answe
 
     page.context.route("**/*.safetensors", respond)
     page.get_by_role("button", name="Load the network").click()
-    expect(page.get_by_role("alert").filter(has_text=sentence)).to_be_visible()
+    expect(page.locator(".live-status").filter(has_text=sentence)).to_be_visible()
     page.faults.clear()
     expect(page.get_by_role("button", name="Load the network")).to_be_visible()
     page.context.unroute("**/*.safetensors")
@@ -332,10 +332,10 @@ def test_loading_can_be_stopped_half_way(show):
     waiting = []
     page.context.route("**/*.safetensors", lambda route: waiting.append(route))
     page.get_by_role("button", name="Load the network").click()
-    page.get_by_role("button", name="Stop loading").click()
+    page.get_by_role("button", name="Cancel").click()
     expect(page.get_by_role("button", name="Load the network")).to_be_focused()
     let_pass(page, 200)  # nothing comes after all
-    expect(page.locator(".ask-load progress")).to_be_hidden()
+    expect(page.locator(".live-start progress")).to_be_hidden()
     for route in waiting:
         route.abort()
     page.faults.clear()

@@ -250,7 +250,7 @@ def test_a_blocked_network_is_one_sentence_and_can_be_tried_again(show):
     page = show(DrawDigit())
     page.route("**/live/lenet_modern.safetensors", lambda route: route.abort())
     page.get_by_role("button", name="Load both networks").click()
-    told = page.locator(".dd-status")
+    told = page.locator(".live-status")
     expect(told).to_contain_text("could not be loaded")
     expect(page.locator(".dd-note")).to_contain_text("came with the page")
     assert page.locator(".dd-verdict").all_inner_texts() == verdicts(DrawDigit())
@@ -266,7 +266,7 @@ def test_a_cut_file_is_not_used(show, tmp_path):
     file = tmp_path / "site" / "live" / "lenet5.safetensors"
     file.write_bytes(file.read_bytes()[:-4])
     page.get_by_role("button", name="Load both networks").click()
-    expect(page.locator(".dd-status")).to_contain_text("came damaged")
+    expect(page.locator(".live-status")).to_contain_text("came damaged")
     assert page.locator(".dd-verdict").all_inner_texts() == verdicts(DrawDigit())
 
 
@@ -275,11 +275,11 @@ def test_loading_is_cancelled_half_way_and_nothing_comes_of_it(show):
     held = []
     page.route("**/live/lenet_modern.safetensors", lambda route: held.append(route))
     page.get_by_role("button", name="Load both networks").click()
-    page.wait_for_function("document.querySelector('.dd-start progress').value >= 0.5")
+    page.wait_for_function("document.querySelector('.live-start progress').value >= 0.5")
     page.get_by_role("button", name="Cancel").click()
     expect(page.get_by_role("button", name="Load both networks")).to_be_focused()
-    expect(page.locator(".dd-status")).to_contain_text("Nothing that you draw leaves it")
-    expect(page.locator(".dd-start progress")).to_be_hidden()
+    expect(page.locator(".live-status")).to_contain_text("Nothing that you draw leaves it")
+    expect(page.locator(".live-start progress")).to_be_hidden()
     for route in held:
         route.abort()
     let_pass(page, 300)
@@ -305,7 +305,7 @@ def test_it_runs_from_disk_without_its_files_and_says_so(new_page, tmp_path):
     missing = "live/lenet5.safetensors.js"
     page = page_from_disk(new_page(), tmp_path / "site", DrawDigit(), without=(missing,))
     page.get_by_role("button", name="Load both networks").click()
-    expect(page.locator(".dd-status")).to_contain_text("could not be loaded")
+    expect(page.locator(".live-status")).to_contain_text("could not be loaded")
     page.faults.clear()
 
 

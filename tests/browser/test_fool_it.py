@@ -65,6 +65,7 @@ def held_to_torch(page: Page) -> tuple[str, np.ndarray]:
 ASK = """async ([address, image, order]) => {
   const { openerOf } = await import("./widgets/live/home.js");
   const sums = await import("./widgets/fool_it_sums.js");
+  const { inputOf, pictureOf, slopeOf } = await import("./widgets/live/planes.js");
   const text = (numbers) => {
     const bytes = new Uint8Array(numbers.buffer, numbers.byteOffset, numbers.byteLength);
     let all = "";
@@ -76,9 +77,9 @@ ASK = """async ([address, image, order]) => {
   const network = await openerOf({ site: MODEL.site })(address, {});
   const how = network.preprocessing;
   const planes = Float32Array.from(Uint8Array.from(atob(image), (c) => c.charCodeAt(0)));
-  const input = sums.inputOf(planes, how);
+  const input = inputOf(planes, how);
   const log = await network.gradient(input, { target: 9, logarithm: true });
-  const slope = sums.slopeOf(log.image, how);
+  const slope = slopeOf(log.image, how);
   const moved = { rule: "plain", size: 2, budget: 6, away: false };
   const noise = sums.noise();
   const shift = [5, -3];
@@ -86,7 +87,7 @@ ASK = """async ([address, image, order]) => {
   const plain = await network.gradient(noise, { target: 9 });
   network.close();
   return {
-    input: text(input), picture: text(sums.pictureOf(input, how)), slope: text(slope),
+    input: text(input), picture: text(pictureOf(input, how)), slope: text(slope),
     stepped: text(sums.stepped(planes, slope, planes, moved)),
     noise: text(noise), rolled: text(sums.rolled(noise, shift)),
     blurred: text(sums.blurred(noise, 0.6)),
@@ -247,7 +248,7 @@ def test_a_blocked_network_is_one_sentence_and_can_be_tried_again(show):
     page = answered(show(FoolIt()))
     page.route(f"**/live/{NETWORK}.safetensors", lambda route: route.abort())
     page.get_by_role("button", name="Load the network").click()
-    expect(page.locator(".fi-status")).to_contain_text("could not be loaded")
+    expect(page.locator(".live-status")).to_contain_text("could not be loaded")
     assert held_to_torch(answered(page))[0] == "ostrich"
     page.unroute(f"**/live/{NETWORK}.safetensors")
     load(page)
@@ -260,7 +261,7 @@ def test_a_cut_file_is_not_used(show, tmp_path):
     file = tmp_path / "site" / "live" / f"{NETWORK}.safetensors"
     file.write_bytes(file.read_bytes()[:-4])
     page.get_by_role("button", name="Load the network").click()
-    expect(page.locator(".fi-status")).to_contain_text("came damaged")
+    expect(page.locator(".live-status")).to_contain_text("came damaged")
 
 
 def test_loading_is_cancelled_half_way_and_a_walk_is_left_half_way(show):
@@ -276,7 +277,7 @@ def test_loading_is_cancelled_half_way_and_a_walk_is_left_half_way(show):
     page.get_by_role("button", name="Load the network").click()
     page.get_by_role("button", name="Unload the network").click()
     answered(page)
-    expect(page.locator(".fi-status")).to_contain_text("Then it runs here")
+    expect(page.locator(".live-status")).to_contain_text("Then it runs here")
     let_pass(page, 300)
     assert (canvas(page, "fi-after") == FoolIt(steps=20).changed()).all()
     page.faults[:] = [fault for fault in page.faults if NETWORK not in fault]

@@ -51,7 +51,7 @@ def add(page: Page, row: int, *files: dict) -> Page:
 
 
 def notice(page: Page) -> Locator:
-    return page.locator(".nh-body > .nh-trouble")
+    return page.locator(".nh-body > .live-trouble")
 
 
 def says(page: Page) -> str:
@@ -299,13 +299,13 @@ def test_the_camera_is_read_live_and_a_frame_is_kept(show):
     page = load(show(NewHead()))
     page.evaluate(CAMERA)
     page.get_by_role("button", name="Use the camera").click()
-    answers = page.locator(".nh-camera .cnn-bar-strong .cnn-bar-text")
+    answers = page.locator(".live-camera .cnn-bar-strong .cnn-bar-text")
     expect(answers).to_be_visible()
     page.get_by_role("button", name="Keep as “buildings”").click()
     expect(page.locator(".nh-title")).to_have_text("camera picture")
     assert chosen(page, "pictures")["pictures"][-1] == ["own-1", 1]
     page.get_by_role("button", name="Stop the camera").click()
-    expect(page.locator(".nh-camera")).to_be_hidden()
+    expect(page.locator(".live-camera")).to_be_hidden()
     assert page.evaluate("tracks.every((track) => track.readyState === 'ended')")
 
 
@@ -317,7 +317,7 @@ def test_a_camera_that_is_refused_is_one_sentence(show):
         }"""
     )
     page.get_by_role("button", name="Use the camera").click()
-    expect(page.get_by_text("The camera could not be used")).to_be_visible()
+    expect(page.get_by_text("The camera could not be started")).to_be_visible()
 
 
 # --- A head as a file -----------------------------------------------------------------------------
@@ -361,7 +361,7 @@ def test_a_blocked_network_is_one_sentence_and_the_pages_pictures_still_work(sho
     page = show(NewHead())
     page.route("**/live/squeezenet1_1.safetensors", lambda route: route.abort())
     page.get_by_role("button", name="Load the network").click()
-    expect(page.locator(".nh-status")).to_contain_text("could not be loaded")
+    expect(page.locator(".live-status")).to_contain_text("could not be loaded")
     page.get_by_role("button", name="mixed up").click()
     quiet(page)
     assert promised(*example("mixed").features(), 2)[1] in says(page)
@@ -375,7 +375,7 @@ def test_a_cut_file_is_not_used(show, tmp_path):
     file = tmp_path / "site" / "live" / "squeezenet1_1.safetensors"
     file.write_bytes(file.read_bytes()[:-4])
     page.get_by_role("button", name="Load the network").click()
-    expect(page.locator(".nh-status")).to_contain_text("came damaged")
+    expect(page.locator(".live-status")).to_contain_text("came damaged")
     expect(page.get_by_role("button", name="Ask about a file")).to_be_disabled()
 
 
@@ -391,7 +391,7 @@ def test_loading_and_features_are_cancelled_half_way(show):
     page.unroute("**/live/squeezenet1_1.safetensors")
     load(page)
     add(page, 0, *[png("boats")] * 30)
-    expect(page.locator(".nh-status")).to_contain_text("of 30")
+    expect(page.locator(".live-status")).to_contain_text("of 30")
     page.get_by_role("button", name="Cancel").click()
     quiet(page)
     count = len(chosen(page, "pictures")["pictures"])

@@ -152,7 +152,7 @@ def test_blocked_or_cut_digits_are_one_sentence_and_can_be_tried_again(show, tmp
     page = show(TrainLeNet())
     page.route("**/live/digits.gz", lambda route: route.abort())
     page.get_by_role("button", name="Load digits and networks").click()
-    expect(page.locator(".tl-status")).to_contain_text("could not be loaded")
+    expect(page.locator(".live-status")).to_contain_text("could not be loaded")
     expect(page.locator(".tl-note")).to_contain_text("came with the page")
     page.unroute("**/live/digits.gz")
     file = tmp_path / "site" / "live" / "digits.gz"
@@ -161,7 +161,7 @@ def test_blocked_or_cut_digits_are_one_sentence_and_can_be_tried_again(show, tmp
     damaged = {"cut": whole[:-1000], "changed": changed, "other": b"nothing"}
     file.write_bytes(damaged[damage])
     page.get_by_role("button", name="Load digits and networks").click()
-    expect(page.locator(".tl-status")).to_contain_text("came damaged", timeout=30_000)
+    expect(page.locator(".live-status")).to_contain_text("came damaged", timeout=30_000)
     file.write_bytes(whole)
     load(page)
     let_pass(page, 300)  # the browser tells of a blocked file when it likes
@@ -173,7 +173,7 @@ def test_loading_is_cancelled_half_way_and_nothing_comes_of_it(show):
     held = []
     page.route("**/live/digits.gz", lambda route: held.append(route))
     page.get_by_role("button", name="Load digits and networks").click()
-    page.wait_for_function("document.querySelector('.tl-start progress').value > 0.6")
+    page.wait_for_function("document.querySelector('.live-start progress').value > 0.6")
     page.get_by_role("button", name="Cancel").click()
     expect(page.get_by_role("button", name="Load digits and networks")).to_be_focused()
     for route in held:
