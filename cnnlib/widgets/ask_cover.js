@@ -1,4 +1,4 @@
-// The picture with a cover to move, and the map of all covers.
+// The picture with a cover to move and to resize, and the map of all covers.
 
 import { perCent, startsOf } from "./ask_pixels.js";
 import { button } from "./kit/controls.js";
@@ -8,7 +8,9 @@ import { paintMap, scaleBar, unpackPalettes } from "./kit/pixels.js";
 import { paintPlanes, SIDE } from "./live/planes.js";
 
 export const STRIDES = [4, 64];
-const STEP = 8; // pixels that an arrow key moves the cover
+export const SIZES = [8, 128];
+const STEP = 8; // pixels that an arrow key moves the cover, or makes it larger
+const [GRIP, BORDER] = [44, 6]; // CSS pixels: what a finger needs; what is seen around the picture
 
 const percents = (share) => `${(100 * share) / SIDE}%`;
 
@@ -24,15 +26,16 @@ export function coverStage({ say, choose, now }) {
   const keysId = uniqueId("keys");
   const canvas = element("canvas", { class: "cnn-pixels", role: "img", width: SIDE, height: SIDE });
   const cover = element("div", { class: "ask-cover" });
+  const grip = gripOf({ say, choose, now, at: (event) => at(event) });
   const stage = element("div", {
     class: "ask-stage", role: "application", tabindex: 0, "aria-label": say("stage"),
     "aria-roledescription": say("stage.role"), "aria-describedby": keysId, onkeydown: key,
-  }, canvas, cover);
+  }, canvas, cover, grip.node);
   let drawn = null;
   let held = [0, 0]; // where in the cover the pointer holds it
 
   function key(event) {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.target !== stage || event.ctrlKey || event.metaKey || event.altKey) return;
     const { size, place, covered } = now();
     const step = event.shiftKey ? 1 : STEP;
     const to = moved(event.key, place, step, SIDE - size);
@@ -62,7 +65,7 @@ export function coverStage({ say, choose, now }) {
   }
   // A finger drags the cover and scrolls the page elsewhere; a tap brings the cover there.
   pointing(cover, { at, press, drag: go, holdsTouch: true });
-  pointing(stage, { at: (event) => (event.target === cover ? null : at(event)), press, drag: go });
+  pointing(stage, { at: (event) => (event.target === stage ? at(event) : null), press, drag: go });
 
   return {
     node: element("figure", {}, element("figcaption", {}, say("stage.caption")), stage,
@@ -71,9 +74,55 @@ export function coverStage({ say, choose, now }) {
       setAttribute(canvas, "aria-label", alt);
       cover.hidden = !covered;
       lay(cover, place, [size, size]);
+      grip.show({ covered, place, size });
       if (planes === drawn) return;
       drawn = planes;
       paintPlanes(canvas, planes);
+    },
+  };
+}
+
+// The corner by which the cover is resized; its other corner stays. {node, show(state)}.
+function gripOf({ say, choose, now, at }) {
+  const node = element("div", {
+    class: "ask-grip", role: "slider", tabindex: 0, "aria-label": say("grip"), "aria-valuemin": SIZES[0], onkeydown: key,
+  });
+  const most = ({ place }) => Math.min(SIZES[1], SIDE - Math.max(...place));
+  const resize = (size) => choose({ size: Math.round(Math.min(Math.max(size, SIZES[0]), most(now()))) });
+  let held = 0; // how far from the corner the pointer holds it
+
+  function key(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const step = event.shiftKey ? 1 : STEP;
+    const steps = {
+      ArrowRight: step, ArrowDown: step, ArrowLeft: -step, ArrowUp: -step, Home: -Infinity, End: Infinity,
+    };
+    if (!Object.hasOwn(steps, event.key)) return;
+    event.preventDefault();
+    resize(now().size + steps[event.key]);
+  }
+
+  const wanted = (point) => Math.max(...point.map((along, axis) => along - now().place[axis]));
+  pointing(node, {
+    at,
+    press(point, event) {
+      event.preventDefault();
+      node.focus({ preventScroll: true });
+      held = wanted(point) - now().size;
+    },
+    drag: (point) => resize(wanted(point) - held),
+    holdsTouch: true,
+  });
+  return {
+    node,
+    show({ covered, place, size }) {
+      node.hidden = !covered;
+      // Around the corner, as far as it can be pointed at.
+      [node.style.top, node.style.left] = place.map((start) =>
+        `min(${percents(start + size)} - 10px, 100% - ${GRIP - BORDER}px)`);
+      setAttribute(node, "aria-valuemax", most({ place }));
+      setAttribute(node, "aria-valuenow", size);
+      setAttribute(node, "aria-valuetext", say("pixels", { value: size }));
     },
   };
 }

@@ -3,7 +3,7 @@
 // The uncovered picture is asked about once, the covered one at each move, and a map's places between
 // them, one at a time: see `next`.
 
-import { coverStage, mapPanel, STRIDES } from "./ask_cover.js";
+import { coverStage, mapPanel, SIZES, STRIDES } from "./ask_cover.js";
 import { changed, coveredBy, paintOf, perCent, startsOf } from "./ask_pixels.js";
 import { bars } from "./kit/bars.js";
 import { element, setAttribute, write } from "./kit/dom.js";
@@ -18,7 +18,6 @@ import { inputOf, SIDE } from "./live/planes.js";
 const NAMES = ["photograph", "noise", "blur", "down", "right", "covered", "size", "place", "fill",
   "target", "stride"];
 const FILLS = ["grey", "black", "mean", "blur"];
-const SIZES = [8, 128];
 const [NOISE, BLUR, SHIFT] = [80, 12, 64];
 const ROWS = 5;
 

@@ -200,20 +200,86 @@ def test_keys_move_the_cover_and_the_answer_is_spoken(show):
     expect(said).to_contain_text(f"the network says {name}.")
 
 
-def test_the_cover_is_dragged_by_its_own_point(show):
-    page = show(AskImagenet(photographs()[:1], covered=True, size=40, place=[20, 30]))
+def on_stage(page: Page, row: float, column: float) -> tuple[float, float]:
+    """Where a pixel of the picture is on the page."""
     box = page.locator(STAGE).bounding_box()
-    at = lambda row, column: (  # noqa: E731
-        box["x"] + box["width"] * column / SIDE,
-        box["y"] + box["height"] * row / SIDE,
-    )
-    page.mouse.move(*at(30, 40))
+    return box["x"] + box["width"] * column / SIDE, box["y"] + box["height"] * row / SIDE
+
+
+def small_cover(**more) -> AskImagenet:
+    return AskImagenet(photographs()[:1], covered=True, size=40, **more)
+
+
+def test_the_cover_is_dragged_by_its_own_point(show):
+    page = show(small_cover(place=[20, 30]))
+    page.mouse.move(*on_stage(page, 30, 40))
     page.mouse.down()
-    page.mouse.move(*at(130, 90), steps=4)
+    page.mouse.move(*on_stage(page, 130, 90), steps=4)
     page.mouse.up()
     assert chosen(page, "place") == {"place": [120, 80]}
-    page.mouse.click(*at(226, 226))
+    page.mouse.click(*on_stage(page, 226, 226))
     assert chosen(page, "place") == {"place": [SIDE - 40] * 2}
+
+
+def test_the_cover_is_resized_by_its_corner_and_stays_on_the_picture(show):
+    page = show(small_cover(place=[20, 30]))
+    page.mouse.move(*on_stage(page, 61, 72))
+    page.mouse.down()
+    page.mouse.move(*on_stage(page, 81, 132), steps=4)
+    state = chosen(page, "size", "place")
+    assert state["place"] == [20, 30] and abs(state["size"] - 100) <= 1
+    page.mouse.move(*on_stage(page, 226, 226), steps=4)
+    page.mouse.up()
+    assert chosen(page, "size", "place") == {"size": 128, "place": [20, 30]}
+    choose(page, place=[99, 10])
+    settle(page)
+    grip = page.get_by_role("slider", name="Size of the cover, by its corner")
+    grip.focus()
+    for key, size in [
+        ("ArrowLeft", 120), ("Shift+ArrowUp", 119), ("ArrowDown", 127), ("End", 128), ("Home", 8),
+    ]:  # fmt: skip
+        page.keyboard.press(key)
+        settle(page)
+        assert chosen(page, "size", "place") == {"size": size, "place": [99, 10]}, key
+        expect(grip).to_have_attribute("aria-valuenow", str(size))
+    choose(page, place=[200, 10])
+    settle(page)
+    expect(grip).to_have_attribute("aria-valuemax", str(SIDE - 200))
+    choose(page, covered=False)
+    settle(page)
+    expect(grip).to_be_hidden()
+
+
+def finger(page: Page, *points: tuple[float, float]) -> None:
+    """A finger goes down, along these places on the page, and up."""
+    client = page.context.new_cdp_session(page)
+    kinds = ["touchStart", *["touchMove"] * (len(points) - 1)]
+    for kind, point in zip(kinds, points, strict=True):
+        touches = [dict(zip("xy", point, strict=True))]
+        client.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": touches})
+    client.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+
+
+def test_a_finger_drags_and_resizes_the_cover_and_the_page_stays_where_it_is(show):
+    page = show(small_cover(place=[60, 60]), width=390, has_touch=True)
+    page.locator(STAGE).scroll_into_view_if_needed()
+    before = page.evaluate("scrollY")
+    finger(page, *(on_stage(page, at, at) for at in (70, 100, 130)))
+    settle(page)
+    assert chosen(page, "place", "size") == {"place": [120, 120], "size": 40}
+    finger(page, *(on_stage(page, at, at) for at in (161, 181, 201)))
+    settle(page)
+    state = chosen(page, "place", "size")
+    assert state["place"] == [120, 120] and abs(state["size"] - 80) <= 1
+    assert page.evaluate("scrollY") == before
+    page.touchscreen.tap(*on_stage(page, 20, 30))  # a tap brings the cover there
+    settle(page)
+    assert chosen(page, "place") == {"place": [0, 0]}
+    finger(
+        page, *(on_stage(page, at, 210) for at in (220, 160, 100))
+    )  # beside it, the page scrolls
+    page.wait_for_function("(before) => scrollY > before", arg=before)
+    assert chosen(page, "place") == {"place": [0, 0]}
 
 
 # --- Pictures of the reader's own -----------------------------------------------------------------
@@ -256,7 +322,7 @@ def test_a_picture_of_ones_own_is_cut_as_the_network_wants_it_and_asked(show):
     np.testing.assert_array_equal(shown_pixels(page), photographs()[0].pixels)
 
 
-@pytest.mark.parametrize("shape", [(300, 400), (700, 500)])
+@pytest.mark.parametrize("shape", [(300, 400), (700, 511)])
 def test_scaling_and_cutting_are_those_of_python(show, shape):
     page = show(make())
     grid = np.indices(shape)
@@ -267,8 +333,9 @@ def test_scaling_and_cutting_are_those_of_python(show, shape):
     mean = torch.tensor(WEIGHTS["squeezenet1_1"].preprocessing.mean).view(3, 1, 1)
     expected = (WEIGHTS["squeezenet1_1"].preprocessing.apply([picture])[0] + mean).flip(0)
     away = np.abs(shown_pixels(page).astype(float) - expected.movedim(0, 2).numpy())
-    # Beyond 512 pixels the browser may scale first, by a filter of its own.
-    assert np.median(away) <= 0.75
+    assert (
+        away.max() <= 0.51
+    )  # beyond 512 pixels the browser would scale first, by a filter of its own
 
 
 def test_odd_pictures_are_shown_as_they_are(show):

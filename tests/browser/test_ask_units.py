@@ -10,6 +10,7 @@ from cnnlib.inside.layers import run_to
 from cnnlib.trace import seen_by
 from cnnlib.widgets.ask import SIDE
 from cnnlib.widgets.pixels import palette
+from tests.browser.homes import page_from_disk, page_in_notebook
 from tests.browser.model import choose, chosen
 from tests.browser.test_ask_imagenet import at_rest, load_network
 from tests.test_widgets_ask_imagenet import network, network_input, photographs, scores
@@ -47,6 +48,13 @@ def maps(layer: int) -> np.ndarray:
     return run_to(network(), module(layer), image())[0].numpy()
 
 
+def value_is_torchs(page: Page) -> None:
+    state = chosen(page, "layer", "channel", "position")
+    found = maps(state["layer"])[(state["channel"], *state["position"])]
+    value = f"{float(found):.2f}".rstrip("0").rstrip(".").replace("-", "−")
+    expect(page.locator(".ask-words")).to_contain_text(f"value {value}.")
+
+
 def test_maps_value_and_way_back_are_those_of_python(show):
     page = show(make())
     expect(page.locator(".ask-words")).to_contain_text("Load the network for its value")
@@ -59,8 +67,7 @@ def test_maps_value_and_way_back_are_those_of_python(show):
         choose(page, layer=layer, channel=channel, position=list(position), rule=rule)
         at_rest(page)
         found = maps(layer)
-        value = f"{float(found[(channel, *position)]):.2f}".rstrip("0").rstrip(".")
-        expect(page.locator(".ask-words")).to_contain_text(f"value {value}.".replace("-", "−"))
+        value_is_torchs(page)
         own = palette(signed=True)[
             np.rint(127 * found[channel] / np.abs(found).max()).astype(int) + 128
         ]
@@ -108,3 +115,22 @@ def test_units_are_reached_by_keys_and_by_pointing(show):
     assert float(window.get_attribute("y")) == seen[0].start
     assert float(window.get_attribute("width")) == len(seen[1])
     assert canvas(page, "The picture, and").shape == (SIDE, SIDE, 3)
+
+
+# --- Its other homes ------------------------------------------------------------------------------
+
+
+def test_it_runs_from_disk(new_page, tmp_path):
+    page = page_from_disk(new_page(), tmp_path / "site", make())
+    load_network(page)
+    choose(page, layer=32, channel=5, position=[6, 7])
+    at_rest(page)
+    value_is_torchs(page)
+
+
+def test_in_a_notebook_python_sends_the_file(new_page, serve, tmp_path):
+    page = new_page()
+    wanted = page_in_notebook(page, tmp_path / "notebook", serve, make())
+    load_network(page)
+    value_is_torchs(page)
+    assert wanted == ["squeezenet1_1"]

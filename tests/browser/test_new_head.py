@@ -281,45 +281,6 @@ def test_no_more_than_sixty_pictures_are_taken(show):
     expect(page.locator(".nh-result")).to_contain_text("59 pictures of this state are not here")
 
 
-CAMERA = """() => {
-  const canvas = document.createElement("canvas");
-  [canvas.width, canvas.height] = [320, 240];
-  const pen = canvas.getContext("2d");
-  setInterval(() => { pen.fillStyle = "#27a"; pen.fillRect(0, 0, 320, 240); }, 50);
-  globalThis.tracks = [];
-  navigator.mediaDevices.getUserMedia = async () => {
-    const stream = canvas.captureStream(20);
-    globalThis.tracks.push(...stream.getTracks());
-    return stream;
-  };
-}"""
-
-
-def test_the_camera_is_read_live_and_a_frame_is_kept(show):
-    page = load(show(NewHead()))
-    page.evaluate(CAMERA)
-    page.get_by_role("button", name="Use the camera").click()
-    answers = page.locator(".live-camera .cnn-bar-strong .cnn-bar-text")
-    expect(answers).to_be_visible()
-    page.get_by_role("button", name="Keep as “buildings”").click()
-    expect(page.locator(".nh-title")).to_have_text("camera picture")
-    assert chosen(page, "pictures")["pictures"][-1] == ["own-1", 1]
-    page.get_by_role("button", name="Stop the camera").click()
-    expect(page.locator(".live-camera")).to_be_hidden()
-    assert page.evaluate("tracks.every((track) => track.readyState === 'ended')")
-
-
-def test_a_camera_that_is_refused_is_one_sentence(show):
-    page = load(show(NewHead()))
-    page.evaluate(
-        """() => {
-            navigator.mediaDevices.getUserMedia = async () => { throw new Error("refused"); };
-        }"""
-    )
-    page.get_by_role("button", name="Use the camera").click()
-    expect(page.get_by_text("The camera could not be started")).to_be_visible()
-
-
 # --- A head as a file -----------------------------------------------------------------------------
 
 

@@ -112,7 +112,7 @@ export function pictureChooser({ say, fixed, controls, spoken }, came) {
   back.hidden = true;
   const camera = cameraOf(say, {
     trouble: (words) => write(trouble, words),
-    children: [button(say("live.camera.take"), () => take(camera.screen, say("live.camera.name")).then(camera.end))],
+    children: [button(say("live.camera.take"), takeSeen)],
   });
   const photographs = controls.dropdown("photograph", {
     label: say("live.photograph"), options: fixed.photographs.map(({ title }, number) => [number, title]),
@@ -120,6 +120,12 @@ export function pictureChooser({ say, fixed, controls, spoken }, came) {
 
   function takeFile([chosen]) {
     take(chosen, chosen.name);
+  }
+
+  async function takeSeen() {
+    await take(camera.screen, say("live.camera.name"));
+    camera.end();
+    camera.press.focus();
   }
 
   function leave() {

@@ -1,0 +1,91 @@
+"""What the widgets that run a network share: names for everything, and pictures of one's own."""
+
+import base64
+import io
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import Page, expect
+
+from cnnlib.widgets.live_widget import LiveWidget
+from cnnlib.widgets.widget import TeachingWidget
+from tests.browser.contract.registry import sample
+from tests.browser.model import settle
+
+LIVE = sorted(s for s, kind in TeachingWidget.registry.items() if issubclass(kind, LiveWidget))
+CHOOSERS = ("ask_imagenet", "ask_units", "fool_it")
+# What a reader can move or is told of by its name.
+NAMED = {
+    *("application", "button", "checkbox", "combobox", "img", "link", "progressbar", "radio"),
+    *("radiogroup", "slider", "spinbutton", "switch", "tab", "textbox"),
+}
+
+
+def load(page: Page) -> Page:
+    page.locator(".live-start button").click()
+    expect(page.locator(".live-status")).to_contain_text(
+        re.compile("your machine|Nothing leaves|nothing leaves|camera"), timeout=60_000
+    )
+    expect(page.locator(".live-start progress")).to_be_hidden(timeout=60_000)
+    settle(page)
+    return page
+
+
+def nameless(page: Page) -> list[str]:
+    """The lines of the accessibility tree where something has a role and no name."""
+    lines = page.locator(".cnn-widget").aria_snapshot().splitlines()
+    assert any(line.strip().startswith("- button") for line in lines)
+    return [
+        line
+        for line in lines
+        if (role := re.match(r"\s*- (\w+)", line)) and role[1] in NAMED and '"' not in line
+    ]
+
+
+@pytest.mark.parametrize("stem", LIVE)
+def test_a_screen_reader_gets_a_name_for_every_control(show, stem):
+    page = show(sample(stem))
+    settle(page)
+    assert nameless(page) == []
+    load(page)
+    assert nameless(page) == []
+
+
+# --- Pictures that are dropped --------------------------------------------------------------------
+
+DROP = """(text) => {
+  const given = new DataTransfer();
+  const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+  given.items.add(new File([bytes], "dropped.png", { type: "image/png" }));
+  const options = { bubbles: true, cancelable: true, dataTransfer: given };
+  for (const type of ["dragenter", "dragover", "drop"]) {
+    document.querySelector(".live-pictures").dispatchEvent(new DragEvent(type, options));
+  }
+}"""
+
+
+@pytest.mark.parametrize("stem", CHOOSERS)
+def test_a_picture_that_is_dropped_is_taken_and_what_is_none_is_named(show, stem):
+    page = show(sample(stem))
+    file = io.BytesIO()
+    Image.fromarray(np.full((50, 60, 3), 90, np.uint8)).save(file, "png")
+    page.evaluate(DROP, base64.b64encode(file.getvalue()).decode("ascii"))
+    expect(page.locator(".live-note")).to_contain_text("This is dropped.png")
+    page.evaluate(DROP, base64.b64encode(b"no picture").decode("ascii"))
+    expect(page.get_by_role("alert").filter(has_text="dropped.png")).to_have_text(
+        "dropped.png cannot be read as a picture."
+    )
+    page.get_by_role("button", name="Back to the photograph").click()
+    expect(page.get_by_role("button", name="A picture of your own")).to_be_focused()
+
+
+@pytest.mark.parametrize("stem", [*CHOOSERS, "new_head"])
+def test_where_there_is_no_camera_it_is_said(show, stem):
+    page = show(sample(stem))
+    if stem == "new_head":
+        load(page)
+    page.get_by_role("button", name="Use the camera").click()
+    expect(page.get_by_text("No camera was found.")).to_be_visible()
+    expect(page.locator("video")).to_be_hidden()
