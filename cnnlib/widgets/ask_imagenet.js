@@ -53,7 +53,6 @@ function view(tools) {
       untold = false;
     },
   });
-  const isReady = () => loader.get() !== null;
   const start = startLine(say, loader, { kilobytes: fixed.kilobytes });
   const stage = coverStage({ say, choose, now });
   const settings = settingsPanel(tools);
@@ -64,7 +63,7 @@ function view(tools) {
   const credit = element("p", { class: "cnn-help" });
 
   function renew() {
-    untold = isReady();
+    untold = loader.isReady();
     redraw();
   }
 
@@ -89,14 +88,13 @@ function view(tools) {
     covered.show(state.covered ? rows(told.covered, told.target) : []);
     covered.node.style.visibility = state.covered ? "" : "hidden";
     map.show(found.map(), state, {
-      ready: isReady(), target: told.target, clean: told.clean, planes: found.asked(),
+      ready: loader.isReady(), target: told.target, clean: told.clean, planes: found.asked(),
     });
     write(words, sentence(state));
     write(credit, pictures.isOwn() ? "" : photograph.credit);
     start.show();
     loader.kick();
-    const { state: loading, busy } = loader.status();
-    setAttribute(el, "aria-busy", busy || loading === "loading" ? "true" : null);
+    setAttribute(el, "aria-busy", loader.isAtWork() ? "true" : null);
   }
 
   function rows(shares, target) {
@@ -107,7 +105,7 @@ function view(tools) {
 
   function sentence(state) {
     const told = found.told(pictures.isOwn());
-    if (!told.clean) return say(isReady() ? "asking" : "unasked");
+    if (!told.clean) return say(loader.isReady() ? "asking" : "unasked");
     const name = fixed.categories[told.target];
     const [first] = told.clean.best;
     const uncovered = told.clean.all ? perCent(say, told.clean.all[told.target]) : null;
@@ -118,7 +116,7 @@ function view(tools) {
       return say(key, values) + more;
     }
     const at = { top: state.place[0], left: state.place[1], size: state.size };
-    if (!told.covered) return say(isReady() ? "asking.covered" : "unasked.covered", at);
+    if (!told.covered) return say(loader.isReady() ? "asking.covered" : "unasked.covered", at);
     return say("said.covered", {
       ...at, name, share: perCent(say, told.covered.all[told.target]), clean: uncovered,
       said: fixed.categories[told.covered.best[0][0]],
@@ -134,7 +132,7 @@ function view(tools) {
       settings.change, map.node, credit),
     draw,
     words(state) {
-      untold = isReady();
+      untold = loader.isReady();
       return untold ? "" : sentence(state);
     },
     stop() {

@@ -39,7 +39,7 @@ function view(tools) {
   const asked = questions(fixed, now, shapeOf);
   let untold = false;
   const pictures = pictureChooser(tools, () => {
-    untold = isReady();
+    untold = loader.isReady();
     redraw();
   });
   const loader = loaderOf({
@@ -49,7 +49,6 @@ function view(tools) {
       untold = false;
     },
   });
-  const isReady = () => loader.get() !== null;
   const start = startLine(say, loader, { kilobytes: fixed.kilobytes });
   const panels = Object.fromEntries(["picture", "way", "saliency", "guided", "cam"].map((name) =>
     [name, panel(say(`panel.${name}`))]));
@@ -75,8 +74,7 @@ function view(tools) {
     write(words, sentence(state));
     start.show();
     loader.kick();
-    const { state: loading, busy } = loader.status();
-    setAttribute(el, "aria-busy", busy || loading === "loading" ? "true" : null);
+    setAttribute(el, "aria-busy", loader.isAtWork() ? "true" : null);
   }
 
   function sentence({ layer, channel, position: [row, column] }) {
@@ -86,7 +84,7 @@ function view(tools) {
       rows: span(say, "row", high), columns: span(say, "column", wide),
     };
     const value = asked.value();
-    if (value === null) return say(isReady() ? "asking" : "unit.unasked", at);
+    if (value === null) return say(loader.isReady() ? "asking" : "unit.unasked", at);
     return say("unit", { ...at, value: decimal(value, 2) });
   }
 
@@ -102,7 +100,7 @@ function view(tools) {
       element("div", { class: "au-panels" }, panels.saliency.node, panels.guided.node, panels.cam.node)),
     draw,
     words(state) {
-      untold = isReady();
+      untold = loader.isReady();
       return untold ? "" : sentence(state);
     },
     stop() {

@@ -78,7 +78,7 @@ function view(tools) {
           element("figure", {}, element("figcaption", {}, say("input")), input.node))),
       samplesOf(say, controls, fixed), look.node, note, answers),
     draw(state) {
-      if (pair.status().state === "ready") ask(state);
+      if (pair.isReady()) ask(state);
       else asked = null;
       const { answer, state: loading, pending } = pair.status();
       start.show();
@@ -98,8 +98,7 @@ function view(tools) {
     },
     fit(width) { el.classList.toggle("dd-phone", width < 620); },
     words(state, before) {
-      const idle = pair.status().state !== "ready";
-      return idle && !same({ ...state, tool: "" }, { ...before, tool: "" }) ? say("spoken.idle") : "";
+      return !pair.isReady() && !same({ ...state, tool: "" }, { ...before, tool: "" }) ? say("spoken.idle") : "";
     },
     stop() { pair.stop(); },
   };

@@ -43,7 +43,7 @@ export function livePair({ open, networks, changed }) {
       return { ...status, answer, pending: status.busy || wanted !== null };
     },
     ask(request) {
-      if (!loader.get()) return;
+      if (!loader.isReady()) return;
       wanted = request;
       loader.kick();
     },

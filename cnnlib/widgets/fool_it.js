@@ -28,7 +28,6 @@ function view(tools) {
   const loader = loaderOf({
     open: openerOf(tools), keys: [fixed.network], changed: redraw, next: () => walk.next() ?? climb.next(),
   });
-  const isReady = () => loader.get() !== null;
   const start = startLine(say, loader, { kilobytes: fixed.kilobytes });
   const pictures = pictureChooser(tools, redraw);
   const worked = arriving(fixed.worked.address, redraw); // the picture that Python has changed
@@ -54,7 +53,7 @@ function view(tools) {
   // Of what the reader wants, the record that is there: of the network, or of Python.
   function recordOf(state, picture) {
     if (!picture) return null;
-    if (isReady()) {
+    if (loader.isReady()) {
       const found = walk.record(state.steps);
       if (!found) return null;
       const aim = walk.aim();
@@ -72,7 +71,7 @@ function view(tools) {
 
   function sentence(state, picture, record) {
     if (!picture) return "";
-    if (!record) return say(isReady() ? "asking" : "unasked");
+    if (!record) return say(loader.isReady() ? "asking" : "unasked");
     const name = ([[number]]) => fixed.categories[number];
     const share = ([[, part]]) => fixedPoint(100 * part, 1);
     return say("told", {
@@ -89,18 +88,18 @@ function view(tools) {
     made.alt(say("made.alt", { name }));
     write(madeTold, found
       ? say("made.told", { number: found.number, name, share: fixedPoint(100 * found.share, 1) })
-      : say(isReady() ? "made.none" : "made.unasked"));
+      : say(loader.isReady() ? "made.none" : "made.unasked"));
     return !found || found.number >= state.climb;
   }
 
   function announce(words) {
-    if (words !== said && isReady()) spoken.say(words);
+    if (words !== said && loader.isReady()) spoken.say(words);
     said = words;
   }
 
   function advance(done) {
     const name = going;
-    if (!isReady()) going = null;
+    if (!loader.isReady()) going = null;
     if (!going || !done) return;
     const last = { steps: STEPS, climb: CLIMB }[name];
     if (now()[name] >= last) going = null;
@@ -109,7 +108,7 @@ function view(tools) {
 
   function draw(state) {
     const picture = pictures.current(state);
-    const ready = isReady();
+    const ready = loader.isReady();
     walk.follow(state, picture);
     const known = ready || state.way === "towards" ? walk.aim() : picture?.best?.[0][0] ?? null;
     climb.follow(known, state.helps, state.climb);
@@ -139,8 +138,7 @@ function view(tools) {
     loader.kick();
     const coming = !picture || !worked();
     const waited = ready && !(walkedThere && (climbedThere || state.climb === 0));
-    const { state: loading, busy } = loader.status();
-    const working = coming || waited || busy || loading === "loading";
+    const working = coming || waited || loader.isAtWork();
     setAttribute(node, "aria-busy", working ? "true" : null);
     if (!working && !going) announce(words);
   }
@@ -159,7 +157,7 @@ function view(tools) {
   return {
     node,
     draw,
-    words: () => (isReady() ? "" : say("spoken.idle")),
+    words: () => (loader.isReady() ? "" : say("spoken.idle")),
     stop() {
       unwatch();
       loader.stop();

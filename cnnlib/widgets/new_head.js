@@ -52,7 +52,7 @@ function view(tools) {
 
   function add(files, kind) {
     write(notice, "");
-    if (own.status().state !== "ready") {
+    if (!own.isReady()) {
       write(notice, say("own.load_first"));
       return;
     }
@@ -130,8 +130,7 @@ function view(tools) {
     prepare: train,
     draw(chosen) {
       const state = { ...chosen, names: chosen.names.map(nameOf) };
-      const status = own.status();
-      const ready = status.state === "ready";
+      const ready = own.isReady();
       const { answer, busy } = trainer.status();
       const held = new Map(answer?.held?.map((kind, i) => [here(state)[i]?.[0], kind]) ?? []);
       const places = new Map(state.pictures);
@@ -162,7 +161,7 @@ function view(tools) {
       const aloud = busy ? told : result.text();
       if (told && aloud !== told) spoken.say(aloud);
       told = aloud;
-      setAttribute(el, "aria-busy", busy || status.state === "loading" || own.work() ? "true" : null);
+      setAttribute(el, "aria-busy", busy || own.isAtWork() || own.work() ? "true" : null);
     },
     fit(width) { el.classList.toggle("nh-phone", width < 620); },
     words(state, before) { return state.tested === before.tested ? "" : verdict.text(); },

@@ -45,7 +45,7 @@ export function ownPictures({ open, fixed, changed, arrived, refused }) {
   async function pump() {
     if (busy) return;
     busy = true;
-    while (queue.length && loader.get()) {
+    while (queue.length && loader.isReady()) {
       const [{ title, blob, take, kind }, mine] = [queue.shift(), loader.get()];
       const round = queue;
       try {
@@ -82,7 +82,7 @@ export function ownPictures({ open, fixed, changed, arrived, refused }) {
     ...loader,
     work: () => (count > 0 ? { done, count, end: cancel } : null),
     add(sources, kind) {
-      if (!loader.get()) return;
+      if (!loader.isReady()) return;
       for (const { title, blob, take } of sources) {
         if (blob && blob.size > LARGEST) refused("large", title);
         else {
@@ -95,7 +95,7 @@ export function ownPictures({ open, fixed, changed, arrived, refused }) {
     },
     // Features of what the camera sees, or null where the network is at work on pictures.
     async look(bitmap) {
-      if (!loader.get() || busy) {
+      if (!loader.isReady() || busy) {
         bitmap.close();
         return null;
       }

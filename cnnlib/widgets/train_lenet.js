@@ -100,7 +100,7 @@ function view(tools) {
     words(state, before) {
       const anew = ["network", "labels", "seed"].some((name) => state[name] !== before[name]);
       if (!same(state.cell, before.cell)) return confusion.words(state.cell);
-      return anew && course.status().state === "ready" ? say("spoken.anew") : "";
+      return anew && course.isReady() ? say("spoken.anew") : "";
     },
     stop() { course.stop(); },
   };

@@ -1,6 +1,6 @@
 // What a network's scores say.
 
-// The softmax of scores, so many shares of 1: Float64Array.
+// The softmax of scores: Float64Array.
 export function softmax(scores) {
   const most = scores.reduce((a, b) => Math.max(a, b), -Infinity);
   const powers = Float64Array.from(scores, (score) => Math.exp(score - most));

@@ -6,7 +6,7 @@ import { LiveError } from "./engine.js";
 
 export const codeOf = (fault) => (fault instanceof LiveError ? fault.code : "broken");
 
-// {status(), get(), load(), unload(), kick(), fail(fault), stop()}.
+// {status(), isReady(), isAtWork(), get(), load(), unload(), kick(), fail(fault), stop()}.
 //
 // status(): {state, share, error, busy}. `state` is "idle", "loading", "ready" or "failed", `error` the code of
 // what failed (see engine.js), `share` how much is loaded, 0 to 1. get() gives the networks in the order of
@@ -78,6 +78,8 @@ export function loaderOf({
 
   return {
     status: () => ({ state, share, error, busy }),
+    isReady: () => networks !== null,
+    isAtWork: () => busy || state === "loading",
     get: () => networks,
     load,
     unload: () => leave("idle"),
