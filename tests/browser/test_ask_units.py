@@ -1,5 +1,7 @@
 """Units of SqueezeNet in the page: values, ways back and saliency are those of Python."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 import torch
@@ -48,9 +50,8 @@ def maps(layer: int) -> np.ndarray:
     return run_to(network(), module(layer), image())[0].numpy()
 
 
-def value_is_torchs(page: Page) -> None:
-    state = chosen(page, "layer", "channel", "position")
-    found = maps(state["layer"])[(state["channel"], *state["position"])]
+def value_is_torchs(page: Page, layer: int, channel: int, position: Sequence[int]) -> None:
+    found = maps(layer)[(channel, *position)]
     value = f"{float(found):.2f}".rstrip("0").rstrip(".").replace("-", "−")
     expect(page.locator(".ask-words")).to_contain_text(f"value {value}.")
 
@@ -67,7 +68,7 @@ def test_maps_value_and_way_back_are_those_of_python(show):
         choose(page, layer=layer, channel=channel, position=list(position), rule=rule)
         at_rest(page)
         found = maps(layer)
-        value_is_torchs(page)
+        value_is_torchs(page, layer, channel, position)
         own = palette(signed=True)[
             np.rint(127 * found[channel] / np.abs(found).max()).astype(int) + 128
         ]
@@ -125,12 +126,13 @@ def test_it_runs_from_disk(new_page, tmp_path):
     load_network(page)
     choose(page, layer=32, channel=5, position=[6, 7])
     at_rest(page)
-    value_is_torchs(page)
+    value_is_torchs(page, 32, 5, (6, 7))
 
 
 def test_in_a_notebook_python_sends_the_file(new_page, serve, tmp_path):
     page = new_page()
-    wanted = page_in_notebook(page, tmp_path / "notebook", serve, make())
+    widget = make()
+    wanted = page_in_notebook(page, tmp_path / "notebook", serve, widget)
     load_network(page)
-    value_is_torchs(page)
+    value_is_torchs(page, widget.layer, widget.channel, widget.position)
     assert wanted == ["squeezenet1_1"]
