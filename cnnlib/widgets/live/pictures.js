@@ -60,8 +60,9 @@ export function cameraOf(say, { children = [], trouble, begun = () => {} }) {
       if (ended) end();
       else await show();
     } catch (fault) {
+      const stopped = fault.name === "AbortError"; // by the reader, before there was something to see
       end();
-      if (!ended) trouble(say(`live.camera.${REFUSALS[fault.name] ?? "failed"}`));
+      if (!ended && !stopped) trouble(say(`live.camera.${REFUSALS[fault.name] ?? "failed"}`));
     }
     asked = false;
   }
