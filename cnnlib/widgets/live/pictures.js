@@ -55,12 +55,14 @@ export function cameraOf(say, { children = [], trouble, begun = () => {} }) {
     if (asked) return;
     asked = true;
     trouble("");
+    let opened = null;
     try {
-      stream = await navigator.mediaDevices.getUserMedia({ video: { width: 640, height: 480 } });
+      opened = await navigator.mediaDevices.getUserMedia({ video: { width: 640, height: 480 } });
+      stream = opened;
       if (ended) end();
       else await show();
     } catch (fault) {
-      const stopped = fault.name === "AbortError"; // by the reader, before there was something to see
+      const stopped = opened && !stream; // by the reader, before there was something to see
       end();
       if (!ended && !stopped) trouble(say(`live.camera.${REFUSALS[fault.name] ?? "failed"}`));
     }
