@@ -50,6 +50,7 @@ SAMPLES: dict[str, Callable[[], anywidget.AnyWidget]] = {
     "switches": Switches,
     "train_lenet": partial(made_in, "test_widgets_train_lenet", "make"),
     "trained_units": partial(made_in, "test_widgets_trained_units", "make"),
+    "two_networks": partial(made_in, "test_widgets_two_networks", "make"),
     "window_fit": partial(made_in, "test_widgets_window_fit", "make"),
 }
 
@@ -75,4 +76,5 @@ DATA: dict[str, tuple[str, ...]] = {
     "receptive_field_explorer": ("rows", "image_alt"),
     "train_lenet": ("networks", "optimisers", "presets"),
     "trained_units": ("network", "layers", "titles", "searched"),
+    "two_networks": ("networks", "lists", "photographs"),
 }

@@ -1,0 +1,305 @@
+// Two networks, one picture: what each says, how surely, how fast, and what it costs.
+//
+// Nothing is asked before the reader wants it. An asking is one untimed run of each network and RUNS timed ones,
+// in turn; a survey is one run of each for every photograph of the gallery.
+
+import { bars } from "./kit/bars.js";
+import { button } from "./kit/controls.js";
+import { element, same, setAttribute, write } from "./kit/dom.js";
+import { teach } from "./kit/teach.js";
+import { fixedPoint } from "./kit/words.js";
+import { bestOf, softmax } from "./live/answers.js";
+import { openerOf } from "./live/home.js";
+import { loaderOf, startLine } from "./live/loader.js";
+import { pictureChooser } from "./live/pictures.js";
+import { AREA, paintPlanes, planesAt, SIDE } from "./live/planes.js";
+import { prepare } from "./live/prepare.js";
+import { costTable, surveyTable } from "./two_networks_tables.js";
+import { GUESSES, median, settled, tally } from "./two_networks_sums.js";
+
+const NAMES = ["first", "second", "photograph", "faster", "surer"];
+const RUNS = 9;
+const ROWS = 5;
+const LISTED = 50; // classes, above which a list is not written out
+
+export default teach({ stem: "two_networks", names: NAMES, settled, view });
+
+function view(tools) {
+  const { el, say, fixed, now, redraw, spoken, controls } = tools;
+  const network = (key) => fixed.networks.find((one) => one.key === key);
+  const pairOf = ({ first, second }) => [network(first), network(second)];
+  const pictures = pictureChooser(tools, redraw);
+  const answers = answersOf({ fixed, pairOf });
+  const loading = loadingOf({
+    open: openerOf(tools), next: () => answers.next(), changed: redraw, idle: tell, left: () => answers.cancel(),
+  });
+  const values = { kilobytes: 0 };
+  const start = startLine(say, loading, values, () => answers.work());
+  const ask = button(say("ask"), () => begin("ask"));
+  const survey = button("", () => begin("survey"));
+  const picture = pictureStage(say);
+  const columns = [columnOf(say), columnOf(say)];
+  const costs = costTable(say);
+  const surveyed = surveyTable(say);
+  const words = element("p", { class: "tn-words" });
+  const credit = element("p", { class: "cnn-help" });
+
+  function begin(what) {
+    if (what === "ask") answers.ask(pictures.current(now()));
+    else answers.survey();
+    loading.kick();
+    redraw();
+  }
+
+  function tell() {
+    redraw();
+    const said = sentence(now());
+    if (said) spoken.say(said);
+  }
+
+  function draw(state) {
+    const pair = pairOf(state);
+    const shown = pictures.current(state);
+    const photograph = fixed.photographs[state.photograph];
+    const label = pictures.isOwn() ? null : photograph.label;
+    loading.follow(pair);
+    answers.follow(pair, shown);
+    Object.assign(values, { kilobytes: kilobytes(pair[0]) + kilobytes(pair[1]) });
+    start.show();
+    const { state: how, busy } = loading.status();
+    for (const press of [ask, survey]) press.disabled = how !== "ready" || answers.work() !== null || !shown;
+    write(survey, say("survey", { count: fixed.photographs.length }));
+    picture.show(shown?.planes ?? null, pictures.isOwn() ? say("live.own.alt") : photograph.alt);
+    const told = answers.told();
+    columns.forEach((column, i) => column.show(pair[i], {
+      planes: shown?.planes ?? null, best: told?.[i].best ?? [], label, isOwn: pictures.isOwn(),
+      classes: fixed.lists[pair[i].dataset],
+    }));
+    costs.show(pair, { told, runs: RUNS });
+    surveyed.show(pair, answers.tallied());
+    write(words, sentence(state));
+    write(credit, pictures.isOwn() ? "" : photograph.credit);
+    setAttribute(el, "aria-busy", busy || how === "loading" ? "true" : null);
+    loading.kick();
+  }
+
+  function sentence(state) {
+    const pair = pairOf(state);
+    const told = answers.told();
+    if (!told) return say(loading.status().state === "ready" ? "unasked" : "unloaded");
+    const [[name, share], [other, otherShare]] = told.map(({ best: [[number, part]] }, i) =>
+      [fixed.lists[pair[i].dataset][number], percent(part)]);
+    const said = say("said", { first: pair[0].title, name, share, second: pair[1].title, other, other_share: otherShare });
+    return [said, verdict(state, "surer", told.map(({ best }) => -best[0][1])),
+      verdict(state, "faster", told.map(({ milliseconds }) => Number(milliseconds.toFixed(1))))].join(" ");
+  }
+
+  // Which of the two has the smaller number, and whether the reader has said so.
+  function verdict(state, name, [one, other]) {
+    if (one === other) return say(`${name}.even`);
+    const winner = one < other ? "first" : "second";
+    const found = say(`${name}.is`, { title: network(state[winner]).title });
+    if (state[name] === "none") return found;
+    return `${found} ${say(state[name] === winner ? "guess.right" : "guess.wrong")}`;
+  }
+
+  const options = fixed.networks.map(({ key, title, dataset }) =>
+    [key, say("option", { title, count: fixed.lists[dataset].length })]);
+  const guess = (name) => controls.radios(name, {
+    label: say(name), options: GUESSES.map((one) => [one, say(`guess.${one}`)]),
+  }).node;
+  return {
+    node: element("div", { class: "tn-body" },
+      element("div", { class: "cnn-row" },
+        controls.dropdown("first", { label: say("first"), options }).node,
+        controls.dropdown("second", { label: say("second"), options }).node),
+      pictures.node,
+      element("div", { class: "cnn-row" }, guess("faster"), guess("surer")),
+      start.node,
+      element("div", { class: "cnn-row" }, ask, survey),
+      words,
+      element("div", { class: "tn-panel" }, picture.node, ...columns.map(({ node }) => node)),
+      credit, costs.node, surveyed.node),
+    draw,
+    words: (state, before) => (answers.told() || same(state, before) ? sentence(state) : say("spoken", {
+      first: network(state.first).title, second: network(state.second).title,
+      title: fixed.photographs[state.photograph].title,
+    })),
+    stop() {
+      loading.stop();
+      pictures.stop();
+    },
+  };
+}
+
+const kilobytes = ({ bytes }) => Math.round(bytes / 1000);
+const percent = (share) => fixedPoint(100 * share, 1);
+
+// ---- The networks of the pair: another pair, and they have to be loaded anew. What loaderOf gives, and follow(pair).
+function loadingOf(how) {
+  let loader = null;
+  let keys = null;
+  return {
+    follow(pair) {
+      const next = pair.map(({ key }) => key);
+      if (same(next, keys)) return;
+      keys = next;
+      loader?.stop();
+      loader = loaderOf({ ...how, keys });
+    },
+    status: () => loader.status(),
+    load: () => loader.load(),
+    unload: () => loader.unload(),
+    kick: () => loader.kick(),
+    stop: () => loader.stop(),
+  };
+}
+
+// ---- What has been asked, and what comes next.
+
+// A job is {kind, done, count, ...}; there is one at most.
+function answersOf({ fixed }) {
+  let [pair, picture, key] = [null, null, ""];
+  let pairKey = "";
+  let told = null; // [{best, milliseconds}] of the pair for the picture
+  let tallied = null;
+  let job = null;
+
+  const run = async (network, i, planes) => {
+    const { scores, milliseconds } = await network.run(inputOf(planes, pair[i].how));
+    return { best: bestOf(softmax(scores), ROWS), milliseconds };
+  };
+
+  async function askOnce(mine, networks) {
+    const found = [];
+    for (const [i, network] of networks.entries()) found.push(await run(network, i, mine.planes));
+    if (job !== mine) return;
+    mine.rounds.push(found);
+    mine.done += 1;
+    if (mine.done < mine.count) return;
+    told = networks.map((_network, i) => ({
+      best: found[i].best, milliseconds: median(mine.rounds.slice(1).map((round) => round[i].milliseconds)),
+    }));
+    job = null;
+  }
+
+  async function surveyOnce(mine, networks) {
+    const planes = await planesAt(fixed.photographs[mine.done].address);
+    const names = pair.map(({ dataset }) => fixed.lists[dataset]);
+    const found = [];
+    for (const [i, network] of networks.entries()) {
+      const { best: [[number, share]] } = await run(network, i, planes);
+      found.push([names[i][number], share]);
+    }
+    if (job !== mine) return;
+    mine.found.push(found);
+    mine.done += 1;
+    if (mine.done < mine.count) return;
+    const sides = names.map((classes, i) => ({ classes, answers: mine.found.map((both) => both[i]) }));
+    tallied = tally(sides, fixed.photographs.map(({ label }) => label));
+    job = null;
+  }
+
+  return {
+    follow(nextPair, nextPicture) {
+      const nextPairKey = JSON.stringify(nextPair.map((one) => one.key));
+      const nextKey = JSON.stringify([nextPairKey, nextPicture?.id ?? null]);
+      if (nextPairKey !== pairKey) [job, tallied] = [null, null];
+      if (nextKey !== key) {
+        told = null;
+        if (job?.kind === "ask") job = null;
+      }
+      [pair, picture, pairKey, key] = [nextPair, nextPicture, nextPairKey, nextKey];
+    },
+    ask() {
+      if (picture) job = { kind: "ask", done: 0, count: RUNS + 1, planes: picture.planes, rounds: [] };
+    },
+    survey() { job = { kind: "survey", done: 0, count: fixed.photographs.length, found: [] }; },
+    cancel() { job = null; },
+    next() {
+      const mine = job;
+      if (!mine) return null;
+      return (...networks) => (mine.kind === "ask" ? askOnce : surveyOnce)(mine, networks);
+    },
+    // The work under way, for the button that ends it, or null.
+    work: () => job && { done: job.done, count: job.count, end: () => { job = null; } },
+    told: () => told,
+    tallied: () => tallied,
+  };
+}
+
+// The square as a network gets it: the network's size and colours.
+function inputOf(planes, how) {
+  return prepare(imageOf(planes), how);
+}
+
+function imageOf(planes) {
+  const image = new ImageData(SIDE, SIDE);
+  for (let i = 0; i < AREA; i += 1) {
+    for (let c = 0; c < 3; c += 1) image.data[4 * i + c] = planes[c * AREA + i];
+    image.data[4 * i + 3] = 255;
+  }
+  return image;
+}
+
+// ---- What is seen.
+
+function pictureStage(say) {
+  const canvas = element("canvas", { class: "cnn-pixels tn-picture", role: "img", width: SIDE, height: SIDE });
+  let drawn;
+  return {
+    node: element("figure", {}, element("figcaption", {}, say("picture")), canvas),
+    show(planes, alt) {
+      setAttribute(canvas, "aria-label", alt);
+      if (planes === drawn) return;
+      drawn = planes;
+      paintPlanes(canvas, planes);
+    },
+  };
+}
+
+// One network: what it gets, its answers, and what it can say at all.
+function columnOf(say) {
+  const title = element("h3", { class: "tn-title" });
+  const canvas = element("canvas", { class: "cnn-pixels tn-input", role: "img" });
+  const list = bars(say("bars"), ROWS);
+  const note = element("p", { class: "tn-note" });
+  const knows = element("p", { class: "cnn-help" });
+  let drawn = [];
+  return {
+    node: element("div", { class: "tn-column" }, title, canvas, list.node, note, knows),
+    show({ title: name, how, dataset }, { planes, best, label, isOwn, classes }) {
+      write(title, name);
+      setAttribute(canvas, "aria-label", say("input", { title: name, side: how.height }));
+      if (!same(drawn.map((one) => one), [planes, how.height]) || drawn[0] !== planes) paintInput(canvas, planes, how);
+      drawn = [planes, how.height];
+      list.show(best.map(([number, share]) => ({
+        name: classes[number], share, text: say("percent", { value: percent(share) }), strong: classes[number] === label,
+      })));
+      write(note, noteOf(label, classes, isOwn));
+      const values = { title: name, count: classes.length, set: say(`set.${dataset}`) };
+      write(knows, classes.length > LISTED ? say("knows.many", values)
+        : say("knows", { ...values, names: classes.join(", ") }));
+    },
+  };
+
+  function noteOf(label, classes, isOwn) {
+    if (isOwn) return "";
+    if (label === null) return say("shows.unknown");
+    return say(classes.includes(label) ? "shows.known" : "shows.foreign", { label });
+  }
+}
+
+function paintInput(canvas, planes, how) {
+  const side = how.height;
+  [canvas.width, canvas.height] = [side, side];
+  if (!planes) return;
+  const plain = { ...how, channel_order: "RGB", mean: [0, 0, 0], std: [1, 1, 1] };
+  const seen = prepare(imageOf(planes), plain);
+  const image = new ImageData(side, side);
+  for (let i = 0; i < side * side; i += 1) {
+    for (let c = 0; c < 3; c += 1) image.data[4 * i + c] = seen[c * side * side + i];
+    image.data[4 * i + 3] = 255;
+  }
+  canvas.getContext("2d").putImageData(image, 0, 0);
+}
