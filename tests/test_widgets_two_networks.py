@@ -34,7 +34,9 @@ def make() -> TwoNetworks:
 
 
 def test_every_network_for_photographs_that_ships_is_there():
-    assert set(TITLES) == {key for key, record in WEIGHTS.items() if record.preprocessing.channels == 3}
+    assert set(TITLES) == {
+        key for key, record in WEIGHTS.items() if record.preprocessing.channels == 3
+    }
     assert len(set(TITLES.values())) == len(TITLES)
 
 
@@ -154,8 +156,8 @@ def test_the_still_picture_and_its_words_have_the_answers_of_torch():
     for key in (widget.first, widget.second):
         share = shares_of(key, 2)
         name = WEIGHTS[key].categories[int(share.argmax())]
-        assert f"{name} · {100 * share.max():.0f} %" in picture
-        assert f"{TITLES[key]} says {name} ({100 * share.max():.0f} %)" in words
+        assert f"{name} · {100 * share.max():.1f} %" in picture
+        assert f"{TITLES[key]} says {name} ({100 * share.max():.1f} %)" in words
 
 
 def test_the_page_holds_no_answer_and_no_network():
@@ -168,8 +170,12 @@ def test_the_page_holds_no_answer_and_no_network():
 
 
 def test_a_tally_counted_by_hand():
-    one = Side(["cat", "dog"], [("cat", 0.9), ("dog", 0.6), ("dog", 0.5), ("cat", 0.3), ("cat", 0.7)])
-    two = Side(["cat", "pig"], [("cat", 0.4), ("pig", 0.8), ("cat", 0.2), ("pig", 0.9), ("pig", 0.1)])
+    one = Side(
+        ["cat", "dog"], [("cat", 0.9), ("dog", 0.6), ("dog", 0.5), ("cat", 0.3), ("cat", 0.7)]
+    )
+    two = Side(
+        ["cat", "pig"], [("cat", 0.4), ("pig", 0.8), ("cat", 0.2), ("pig", 0.9), ("pig", 0.1)]
+    )
     found = tally([one, two], ["cat", "dog", "cat", "cow", None])
     assert found == {
         "photographs": 5, "same": 1, "labelled": 4, "both": 1, "one": [1, 1], "neither": 1,

@@ -29,7 +29,7 @@ function view(tools) {
   const network = (key) => fixed.networks.find((one) => one.key === key);
   const pairOf = ({ first, second }) => [network(first), network(second)];
   const pictures = pictureChooser(tools, redraw);
-  const answers = answersOf({ fixed, pairOf });
+  const answers = answersOf(fixed);
   const loading = loadingOf({
     open: openerOf(tools), next: () => answers.next(), changed: redraw, idle: tell, left: () => answers.cancel(),
   });
@@ -45,7 +45,7 @@ function view(tools) {
   const credit = element("p", { class: "cnn-help" });
 
   function begin(what) {
-    if (what === "ask") answers.ask(pictures.current(now()));
+    if (what === "ask") answers.ask();
     else answers.survey();
     loading.kick();
     redraw();
@@ -64,6 +64,7 @@ function view(tools) {
     const label = pictures.isOwn() ? null : photograph.label;
     loading.follow(pair);
     answers.follow(pair, shown);
+    loading.kick();
     Object.assign(values, { kilobytes: kilobytes(pair[0]) + kilobytes(pair[1]) });
     start.show();
     const { state: how, busy } = loading.status();
@@ -75,12 +76,11 @@ function view(tools) {
       planes: shown?.planes ?? null, best: told?.[i].best ?? [], label, isOwn: pictures.isOwn(),
       classes: fixed.lists[pair[i].dataset],
     }));
-    costs.show(pair, { told, runs: RUNS });
+    costs.show(pair, { told, runs: RUNS, lists: fixed.lists });
     surveyed.show(pair, answers.tallied());
     write(words, sentence(state));
     write(credit, pictures.isOwn() ? "" : photograph.credit);
     setAttribute(el, "aria-busy", busy || how === "loading" ? "true" : null);
-    loading.kick();
   }
 
   function sentence(state) {
@@ -88,7 +88,7 @@ function view(tools) {
     const told = answers.told();
     if (!told) return say(loading.status().state === "ready" ? "unasked" : "unloaded");
     const [[name, share], [other, otherShare]] = told.map(({ best: [[number, part]] }, i) =>
-      [fixed.lists[pair[i].dataset][number], percent(part)]);
+      [fixed.lists[pair[i].dataset][number], percent(say, part)]);
     const said = say("said", { first: pair[0].title, name, share, second: pair[1].title, other, other_share: otherShare });
     return [said, verdict(state, "surer", told.map(({ best }) => -best[0][1])),
       verdict(state, "faster", told.map(({ milliseconds }) => Number(milliseconds.toFixed(1))))].join(" ");
@@ -121,7 +121,7 @@ function view(tools) {
       element("div", { class: "tn-panel" }, picture.node, ...columns.map(({ node }) => node)),
       credit, costs.node, surveyed.node),
     draw,
-    words: (state, before) => (answers.told() || same(state, before) ? sentence(state) : say("spoken", {
+    words: (state) => (answers.told() ? sentence(state) : say("spoken", {
       first: network(state.first).title, second: network(state.second).title,
       title: fixed.photographs[state.photograph].title,
     })),
@@ -133,7 +133,13 @@ function view(tools) {
 }
 
 const kilobytes = ({ bytes }) => Math.round(bytes / 1000);
-const percent = (share) => fixedPoint(100 * share, 1);
+
+// In per cent; what is nearly 0 or 1 is not said to be it.
+function percent(say, share) {
+  if (share < 0.001) return say("percent.under");
+  if (share >= 0.9995) return say("percent.over");
+  return say("percent", { value: fixedPoint(100 * share, 1) });
+}
 
 // ---- The networks of the pair: another pair, and they have to be loaded anew. What loaderOf gives, and follow(pair).
 function loadingOf(how) {
@@ -157,8 +163,9 @@ function loadingOf(how) {
 
 // ---- What has been asked, and what comes next.
 
-// A job is {kind, done, count, ...}; there is one at most.
-function answersOf({ fixed }) {
+// {follow(pair, picture), ask(), survey(), cancel(), next(), work(), told(), tallied()}. A job is
+// {kind, done, count, ...}; there is one at most, and it ends with what it was about.
+function answersOf(fixed) {
   let [pair, picture, key] = [null, null, ""];
   let pairKey = "";
   let told = null; // [{best, milliseconds}] of the pair for the picture
@@ -271,10 +278,11 @@ function columnOf(say) {
     show({ title: name, how, dataset }, { planes, best, label, isOwn, classes }) {
       write(title, name);
       setAttribute(canvas, "aria-label", say("input", { title: name, side: how.height }));
-      if (!same(drawn.map((one) => one), [planes, how.height]) || drawn[0] !== planes) paintInput(canvas, planes, how);
+      if (drawn[0] !== planes || drawn[1] !== how.height) paintInput(canvas, planes, how);
       drawn = [planes, how.height];
       list.show(best.map(([number, share]) => ({
-        name: classes[number], share, text: say("percent", { value: percent(share) }), strong: classes[number] === label,
+        name: classes[number], share, text: percent(say, share),
+        strong: classes[number] === label,
       })));
       write(note, noteOf(label, classes, isOwn));
       const values = { title: name, count: classes.length, set: say(`set.${dataset}`) };

@@ -142,7 +142,7 @@ class TwoNetworks(LiveWidget, stem="two_networks", shared=("live",)):
 
     def _said(self, key: str) -> tuple[str, str]:
         name, share = first_answer(key, self.photograph)
-        return name, fixed_point(100 * share, 0)
+        return name, fixed_point(100 * share, 1)
 
     def text_alternative(self) -> str:
         photograph = self.fixed["photographs"][self.photograph]
@@ -170,7 +170,7 @@ class TwoNetworks(LiveWidget, stem="two_networks", shared=("live",)):
             found = shares_of(key, self.photograph)
             for row, number in enumerate(np.argsort(-found, kind="stable")[:BEST]):
                 y, share = 42 + 38 * row, float(found[number])
-                words = f"{classes_of(key)[number]} · {fixed_point(100 * share, 0)} %"
+                words = f"{classes_of(key)[number]} · {fixed_point(100 * share, 1)} %"
                 parts.append(_text(words, x, y))
                 bar = {"x": x, "y": y + 6, "width": max(1.0, wide * share), "height": 8}
                 parts.append(svg.element("rect", fill="#2f81d6", **bar))

@@ -24,23 +24,23 @@ function tableOf(caption, rows) {
   };
 }
 
-// ---- What a network costs: {node, show(pair, {told, runs})}.
+// ---- What a network costs: {node, show(pair, {told, runs, lists})}.
 
 export function costTable(say) {
   const table = tableOf(say("costs"), COSTS.map((name) => say(`cost.${name}`)));
   const note = element("p", { class: "cnn-help" });
   return {
     node: element("div", {}, table.node, note),
-    show(pair, { told, runs }) {
+    show(pair, { told, runs, lists }) {
       table.show(pair.map(({ title }) => title), COSTS.map((name) =>
-        pair.map((network, i) => cost(name, network, told?.[i].milliseconds ?? null))));
+        pair.map((network, i) => cost(name, network, lists, told?.[i].milliseconds ?? null))));
       write(note, say("time.note", { count: runs }));
     },
   };
 
-  function cost(name, { how, dataset, parameters, macs, bytes, right, tested }, milliseconds) {
+  function cost(name, { how, dataset, parameters, macs, bytes, right, tested }, lists, milliseconds) {
     if (name === "input") return say("pixels", { side: how.height });
-    if (name === "classes") return say(`set.${dataset}`);
+    if (name === "classes") return say("trained", { set: say(`set.${dataset}`), count: lists[dataset].length });
     if (name === "parameters") return say("millions", { value: fixedPoint(parameters / 1e6, 2) });
     if (name === "macs") return say("millions", { value: fixedPoint(macs / 1e6, 1) });
     if (name === "bytes") return say("kilobytes", { count: Math.round(bytes / 1000) });

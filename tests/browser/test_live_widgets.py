@@ -15,7 +15,7 @@ from tests.browser.contract.registry import sample
 from tests.browser.model import settle
 
 LIVE = sorted(s for s, kind in TeachingWidget.registry.items() if issubclass(kind, LiveWidget))
-CHOOSERS = ("ask_imagenet", "ask_units", "fool_it")
+CHOOSERS = ("ask_imagenet", "ask_units", "fool_it", "two_networks")
 # What a reader can move or is told of by its name.
 NAMED = {
     *("application", "button", "checkbox", "combobox", "img", "link", "progressbar", "radio"),
