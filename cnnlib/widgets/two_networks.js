@@ -5,7 +5,7 @@
 
 import { bars } from "./kit/bars.js";
 import { button } from "./kit/controls.js";
-import { element, same, setAttribute, write } from "./kit/dom.js";
+import { element, same, setAttribute, uniqueId, write } from "./kit/dom.js";
 import { teach } from "./kit/teach.js";
 import { fixedPoint } from "./kit/words.js";
 import { bestOf, softmax } from "./live/answers.js";
@@ -267,14 +267,14 @@ function pictureStage(say) {
 
 // One network: what it gets, its answers, and what it can say at all.
 function columnOf(say) {
-  const title = element("h3", { class: "tn-title" });
+  const title = element("p", { class: "tn-title", id: uniqueId("network") });
   const canvas = element("canvas", { class: "cnn-pixels tn-input", role: "img" });
   const list = bars(say("bars"), ROWS);
   const note = element("p", { class: "tn-note" });
   const knows = element("p", { class: "cnn-help" });
   let drawn = [];
   return {
-    node: element("div", { class: "tn-column" }, title, canvas, list.node, note, knows),
+    node: element("div", { class: "tn-column", role: "group", "aria-labelledby": title.id }, title, canvas, list.node, note, knows),
     show({ title: name, how, dataset }, { planes, best, label, isOwn, classes }) {
       write(title, name);
       setAttribute(canvas, "aria-label", say("input", { title: name, side: how.height }));
