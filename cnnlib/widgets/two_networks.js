@@ -45,6 +45,7 @@ function view(tools) {
   const credit = element("p", { class: "cnn-help" });
 
   function begin(what) {
+    if (answers.work()) return;
     if (what === "ask") answers.ask();
     else answers.survey();
     loading.kick();
@@ -68,7 +69,10 @@ function view(tools) {
     Object.assign(values, { kilobytes: kilobytes(pair[0]) + kilobytes(pair[1]) });
     start.show();
     const { state: how, busy } = loading.status();
-    for (const press of [ask, survey]) press.disabled = how !== "ready" || answers.work() !== null || !shown;
+    for (const press of [ask, survey]) {
+      press.disabled = how !== "ready" || !shown;
+      setAttribute(press, "aria-disabled", answers.work() ? "true" : null); // and keeps the keyboard's focus
+    }
     write(survey, say("survey", { count: fixed.photographs.length }));
     picture.show(shown?.planes ?? null, pictures.isOwn() ? say("live.own.alt") : photograph.alt);
     const told = answers.told();
