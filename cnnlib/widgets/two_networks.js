@@ -9,6 +9,7 @@ import { element, same, setAttribute, uniqueId, write } from "./kit/dom.js";
 import { teach } from "./kit/teach.js";
 import { fixedPoint } from "./kit/words.js";
 import { bestOf, softmax } from "./live/answers.js";
+import { LiveError } from "./live/engine.js";
 import { openerOf } from "./live/home.js";
 import { loaderOf, startLine } from "./live/loader.js";
 import { pictureChooser } from "./live/pictures.js";
@@ -43,19 +44,19 @@ function view(tools) {
   const surveyed = surveyTable(say);
   const words = element("p", { class: "tn-words" });
   const credit = element("p", { class: "cnn-help" });
+  let asked = "ask"; // or "survey": what the reader wanted last
 
   function begin(what) {
     if (answers.work()) return;
-    if (what === "ask") answers.ask();
-    else answers.survey();
+    asked = what;
+    answers[what]();
     loading.kick();
     redraw();
   }
 
   function tell() {
-    redraw();
-    const said = sentence(now());
-    if (said) spoken.say(said);
+    const tallied = asked === "survey" && answers.tallied();
+    spoken.say(tallied ? surveyed.words(pairOf(now()), tallied) : sentence(now()));
   }
 
   function draw(state) {
@@ -68,9 +69,8 @@ function view(tools) {
     loading.kick();
     Object.assign(values, { kilobytes: kilobytes(pair[0]) + kilobytes(pair[1]) });
     start.show();
-    const { state: how, busy } = loading.status();
     for (const press of [ask, survey]) {
-      press.disabled = how !== "ready" || !shown;
+      press.disabled = !loading.isReady() || !shown;
       setAttribute(press, "aria-disabled", answers.work() ? "true" : null); // and keeps the keyboard's focus
     }
     write(survey, say("survey", { count: fixed.photographs.length }));
@@ -84,13 +84,13 @@ function view(tools) {
     surveyed.show(pair, answers.tallied());
     write(words, sentence(state));
     write(credit, pictures.isOwn() ? "" : photograph.credit);
-    setAttribute(el, "aria-busy", busy || how === "loading" ? "true" : null);
+    setAttribute(el, "aria-busy", loading.isAtWork() ? "true" : null);
   }
 
   function sentence(state) {
     const pair = pairOf(state);
     const told = answers.told();
-    if (!told) return say(loading.status().state === "ready" ? "unasked" : "unloaded");
+    if (!told) return say(loading.isReady() ? "unasked" : "unloaded");
     const [[name, share], [other, otherShare]] = told.map(({ best: [[number, part]] }, i) =>
       [fixed.lists[pair[i].dataset][number], percent(say, part)]);
     const said = say("said", { first: pair[0].title, name, share, second: pair[1].title, other, other_share: otherShare });
@@ -158,6 +158,8 @@ function loadingOf(how) {
       loader = loaderOf({ ...how, keys });
     },
     status: () => loader.status(),
+    isReady: () => loader.isReady(),
+    isAtWork: () => loader.isAtWork(),
     load: () => loader.load(),
     unload: () => loader.unload(),
     kick: () => loader.kick(),
@@ -195,7 +197,9 @@ function answersOf(fixed) {
   }
 
   async function surveyOnce(mine, networks) {
-    const planes = await planesAt(fixed.photographs[mine.done].address);
+    const { address, title } = fixed.photographs[mine.done];
+    const planes = await planesAt(address);
+    if (!planes) throw new LiveError("network", `${title}: the picture could not be loaded`);
     const names = pair.map(({ dataset }) => fixed.lists[dataset]);
     const found = [];
     for (const [i, network] of networks.entries()) {

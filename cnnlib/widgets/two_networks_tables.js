@@ -53,7 +53,7 @@ export function costTable(say) {
   }
 }
 
-// ---- Over the gallery: {node, show(pair, tallied)}; see tally() of two_networks_sums.js.
+// ---- Over the gallery: {node, show(pair, tallied), words(pair, tallied)}; see tally() of two_networks_sums.js.
 
 export function surveyTable(say) {
   const table = tableOf(say("surveyed"), SURVEYED.map((name) => say(`surveyed.${name}`)));
@@ -65,16 +65,17 @@ export function surveyTable(say) {
     show(pair, tallied) {
       node.hidden = !tallied;
       if (!tallied) return;
-      const titles = pair.map(({ title }) => title);
-      table.show(titles, SURVEYED.map((name) => tallied.sides.map((side) => {
+      table.show(pair.map(({ title }) => title), SURVEYED.map((name) => tallied.sides.map((side) => {
         if (name === "known" || name === "right") return say("of", { count: side[name], all: tallied.labelled });
         return side[name] === null ? say("surveyed.nothing") : percent(side[name]);
       })));
-      write(sentences, told(titles, tallied));
+      write(sentences, words(pair, tallied));
     },
+    words,
   };
 
-  function told([first, second], found) {
+  function words(pair, found) {
+    const [first, second] = pair.map(({ title }) => title);
     const { one, fair, both, neither, labelled, same, photographs, surer } = found;
     const alone = one[0] + one[1];
     const parts = [

@@ -24,7 +24,7 @@ from cnnlib.widgets.two_networks_sums import Side, sign_test, tally
 from tests.browser.conftest import let_pass
 from tests.browser.homes import page_from_disk, page_in_notebook
 from tests.browser.model import choose, chosen, settle
-from tests.test_widgets_two_networks import make
+from tests.test_widgets_two_networks import make_with_squeezenet
 
 PAIR = ("small_shufflenet_v1", "small_lenet")  # two small ones, of the same classes
 
@@ -89,7 +89,7 @@ def table_of(page: Page) -> dict[str, list[str]]:
 
 
 def test_nothing_is_fetched_until_the_reader_asks_and_then_each_pair_answers_as_torch(show):
-    page = show(make())
+    page = show(make_with_squeezenet())
     asked = []
     page.on("request", lambda request: asked.append(request.url))
     choose(page, photograph=18)
@@ -115,14 +115,14 @@ def test_nothing_is_fetched_until_the_reader_asks_and_then_each_pair_answers_as_
 
 
 def test_the_pages_pixels_are_those_of_python(show):
-    page = show(make())
+    page = show(make_with_squeezenet())
     at_rest(page)
     away = np.abs(shown_pixels(page).astype(int) - pixels_of(2))
     assert away.max() <= 3 and away.mean() < 0.1  # a browser unpacks a picture in its own way
 
 
 def test_the_costs_are_those_of_the_library_and_the_time_is_this_machines(show):
-    page = show(make())
+    page = show(make_with_squeezenet())
     facts = [network_facts(key) for key in ("squeezenet1_1", "small_resnet18")]
     assert costs_of(page, "Multiply-adds") == [f"{f['macs'] / 1e6:.1f} million" for f in facts]
     assert costs_of(page, "Parameters") == [f"{f['parameters'] / 1e6:.2f} million" for f in facts]
@@ -140,7 +140,7 @@ def test_the_costs_are_those_of_the_library_and_the_time_is_this_machines(show):
 
 
 def test_a_guess_is_judged_and_ends_with_its_question(show):
-    page = show(make())
+    page = show(make_with_squeezenet())
     load(page)
     choose(page, faster="second", surer="second")
     ask(page)
@@ -263,7 +263,7 @@ def page_of_sums(show):
 
 
 def test_a_survey_can_be_ended_and_another_pair_ends_it(show):
-    page = show(make())
+    page = show(make_with_squeezenet())
     load(page)
     for end in ("button", "pair"):
         page.get_by_role("button", name="Ask both about all 42").click()
