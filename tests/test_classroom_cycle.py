@@ -1,6 +1,7 @@
 """A class of the book's own assignments: marked, killed half-way, taken up again.
 
-Two chapters here; a larger class by hand, which takes about a second a submission:
+Two chapters here; more by hand, which takes about a second a submission (a class of hundreds in one
+chapter: tests/bench_classroom.py):
 
     CNN_CYCLE="pooling lenet5 vgg" .venv/bin/python -m pytest tests/test_classroom_cycle.py
     CNN_CYCLE=all ...
@@ -65,19 +66,22 @@ def course(chapters, tmp_path_factory) -> Path:
     release(course)
     for chapter in chapters:
         for student, answer in STUDENTS.items():
-            hand_in(course, chapter, student, answer)
+            hand_in(course, chapter, student, answer, elsewhere=student == "elsewhere")
     broken = course / "submitted" / "broken" / chapters[0].name
     broken.mkdir(parents=True)
     (broken / f"{chapters[0].name}.ipynb").write_text("{")
     return course
 
 
-def hand_in(course: Path, chapter: Chapter, student: str, answer) -> None:
+def hand_in(
+    course: Path, chapter: Chapter, student: str, answer, *, elsewhere: bool = False
+) -> None:
+    """``elsewhere``: the solutions stand in cells of the student's own."""
     notebook = nbformat.read(course / "release" / chapter.name / f"{chapter.name}.ipynb", 4)
     cells = {cell.metadata.get("nbgrader", {}).get("grade_id"): cell for cell in notebook.cells}
     for place, source in enumerate(judged(chapter)):
         cells[f"{source.name}-answer"].source = answer(source, place)[0]
-        if student == "elsewhere":
+        if elsewhere:
             notebook.cells.append(nbformat.v4.new_code_cell(source.solution))
     folder = course / "submitted" / student / chapter.name
     folder.mkdir(parents=True)

@@ -215,7 +215,20 @@ def test_a_known_mistake_is_told_by_all_that_the_program_gives():
     other = verdict_on("def f(x): return 2 + 40 * (x > 2)", asked)
     assert (other.kind, other.sentence) == ("differs", None)  # either, and so neither
     alone = record(("f(2)", 4, [(5, 0)]), ("f(3)", 9), mistakes=("one too many",))
-    assert "one too many" in repr(verdict_on("def f(x): return 5 if x == 2 else 0", alone))
+    assert "one too many" in repr(verdict_on("def f(x): return 5 if x == 2 else 9", alone))
+    assert verdict_on("def f(x): return 5 if x == 2 else 0", alone).sentence is None
+
+
+def test_a_mistake_is_not_told_to_whom_a_case_before_shows_that_it_is_another():
+    asked = record(("f(1)", 3, [(1, 0)]), ("f(2)", 5, [(2, 0)]), mistakes=("nothing is added",))
+    assert verdict_on("def f(x): return x", asked).sentence == "nothing is added"
+    once = verdict_on("def f(x): return 3 if x == 1 else 2", asked)
+    assert (once.kind, once.case, once.sentence) == ("differs", 1, None)
+
+
+def test_a_case_that_raises_later_does_not_speak_against_a_known_mistake():
+    asked = record(("f(2)", 4, [(2, 0)]), ("f(0)", 0), mistakes=("it is divided",))
+    assert verdict_on("def f(x): return 4 / x", asked).sentence == "it is divided"
 
 
 @pytest.mark.parametrize("fresh", [False, True])
@@ -235,13 +248,40 @@ def test_what_never_ends_is_ended(program, fresh):
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="needs Linux's limits")
-def test_a_grader_counts_the_seconds_in_which_an_answer_computes():
+@pytest.mark.parametrize("fresh", [False, True])
+def test_the_seconds_are_those_in_which_an_answer_computes(fresh):
     asked = DOUBLE._replace(seconds=1.0)
     waits = "import time\ntime.sleep(1.5)\ndef f(x): return 2 * x"
-    assert verdict_on(waits, asked, fresh=True)
-    assert verdict_on(waits, asked).kind == "time"  # a student at the screen counts on the wall
+    assert verdict_on(waits, asked, fresh=fresh)
     computes = waits.replace("time.sleep(1.5)", "while time.process_time() < 3: pass")
-    assert verdict_on(computes, asked, fresh=True).kind == "time"
+    assert verdict_on(computes, asked, fresh=fresh).kind == "time"
+
+
+SLOW = """
+import time
+begun = time.process_time()
+while time.process_time() < begun + 0.5: pass
+time.sleep(1.2)
+two = 2
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no limits there")
+@pytest.mark.parametrize("fresh", [False, True])
+def test_a_slow_import_is_no_endless_loop(fresh, monkeypatch, tmp_path):
+    """It computes longer than an answer may, and waits longer than one may."""
+    (tmp_path / "slow_to_come.py").write_text(SLOW)
+    monkeypatch.syspath_prepend(tmp_path)
+    asked = DOUBLE._replace(seconds=0.25)
+    program = "def f(x):\n    from slow_to_come import two\n    return two * x"
+    assert verdict_on(program, asked, fresh=fresh)
+    top = "import slow_to_come\n"
+    assert verdict_on(top + "def f(x): return slow_to_come.two * x", asked, fresh=fresh)
+    assert verdict_on(top + "while True: pass", asked, fresh=fresh).kind == "time"
+    missing = verdict_on("import not_there\ndef f(x): return 2 * x", asked, fresh=fresh)
+    assert missing.raised.type == "ModuleNotFoundError" and missing.raised.lines == (
+        (1, "import not_there"),
+    )
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="needs Linux's limits")
@@ -459,4 +499,5 @@ def test_a_record_is_found_by_its_key():
 
 def test_long_values_are_written_short():
     assert written([0.1 + 0.2, True, None, {"a": "b"}]) == "[0.3, True, None, {'a': 'b'}]"
+    assert written([2.0, -0.0, 1234567.0, 1e21, 1e-5]) == "[2, 0, 1234567, 1e+21, 1e-05]"
     assert len(written(list(range(1000)))) == 200

@@ -245,6 +245,11 @@ def test_a_source_is_read_whole(written):
         ("## `twice`", "# twice", "at least one heading"),
         ("```text hint", "```text hint\n```\n" * 3 + "```text hint", "4 hints; expected three"),
         ("```python cases\ntwice(one)\n\ntwice(2)\n```", "", "no cases"),
+        ("Write `twice`.", "Write {eq}`twice`.", "a role or a link into the book"),
+        ("Write `twice`.", "See [it](../a.md).", "a role or a link into the book"),
+        ("Add it to itself.", "It is {term}`two`.", "expected words"),
+        ("Add it to itself.", "It is $2x$.", "'$' in 'It is $2x$.'; a hint or sentence is"),
+        ("# You square it", "# You *square* it", "'*square*' in 'You *square* it"),
     ],
 )
 def test_a_source_that_cannot_be_read_says_where_and_what(written, old, new, says):
@@ -280,6 +285,10 @@ def test_an_experiment_is_read_and_written_without_its_answer(written):
         ("*Predict*", "points: 3\n\n*Predict*", "its points are its rubric's"),
         ("experiment: sizes", "trial: sizes", "'## trial: sizes'; expected"),
         ("experiment: sizes", "experiment: the sizes", "expected '## name' or"),
+        ("*Run* it.", "*Run* {eq}`it`.", "expected words"),
+        ("- 3: the reason", "- 3: the {ref}`reason`", "expected words"),
+        ("Your guess and", "By [this](#guess), your guess and", "expected words"),
+        ("It was seven", "By {cite}`sizes` it was seven", "expected words"),
     ],
 )
 def test_an_experiment_that_cannot_be_read_says_so(written, old, new, says):

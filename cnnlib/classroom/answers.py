@@ -11,7 +11,6 @@ from pathlib import Path
 from markdown_it import MarkdownIt
 
 from cnnlib.classroom.chapters import Chapter
-from cnnlib.classroom.roles import plain_roles
 from cnnlib.exercises.agreement import written
 from cnnlib.exercises.source import Experiment, Source, record_from
 
@@ -68,7 +67,7 @@ def _exercise(source: Source) -> str:
         f"<p>Wrong. {html.escape(one.sentence)}</p>{_code(one.program)}" for one in source.wrong
     )
     return (
-        f"{_text(source.prompt)}{_code(source.setup)}"
+        f"{_markdown.render(source.prompt)}{_code(source.setup)}"
         f"<p>A solution:</p>{_code(source.solution)}{others}"
         f"<table><tr><th>call</th><th>expected</th><th>shown</th></tr>{rows}</table>{wrong}"
     )
@@ -77,14 +76,10 @@ def _exercise(source: Source) -> str:
 def _experiment(experiment: Experiment) -> str:
     rubric = "".join(f"<li>{one.points}: {html.escape(one.what)}</li>" for one in experiment.rubric)
     return (
-        f"{_text(experiment.prompt)}{_code(experiment.starter)}<p>Hand in:</p>"
-        f"{_text(experiment.handin)}<p>Points:</p><ul>{rubric}</ul><p>What came out for us:</p>"
-        f"{_text(experiment.answer)}"
+        f"{_markdown.render(experiment.prompt)}{_code(experiment.starter)}<p>Hand in:</p>"
+        f"{_markdown.render(experiment.handin)}<p>Points:</p><ul>{rubric}</ul>"
+        f"<p>What came out for us:</p>{_markdown.render(experiment.answer)}"
     )
-
-
-def _text(text: str) -> str:
-    return _markdown.render(plain_roles(text))
 
 
 def _code(program: str) -> str:

@@ -13,7 +13,6 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from cnnlib.classroom.chapters import KERNEL, Chapter
-from cnnlib.classroom.roles import plain_roles
 from cnnlib.exercises.record import in_points, write_records
 from cnnlib.exercises.source import Experiment, Source, record_from
 
@@ -81,9 +80,7 @@ def _exercise_cells(source: Source, number: int) -> list[NotebookNode]:
         f"\n\n<details><summary>Hint {place}</summary>\n\n{hint}\n\n</details>"
         for place, hint in enumerate(source.hints, start=1)
     )
-    head = (
-        f"## {number}. `{source.name}` ({in_points(source.points)})\n\n{plain_roles(source.prompt)}"
-    )
+    head = f"## {number}. `{source.name}` ({in_points(source.points)})\n\n{source.prompt}"
     test = f'from cnnlib.exercises import check\n\ncheck("{source.key}", {source.name})'
     return [
         _locked(head + hints, f"{source.name}-prompt"),
@@ -96,7 +93,7 @@ def _experiment_cells(experiment: Experiment, number: int) -> list[NotebookNode]
     rubric = "\n".join(f"| {share.points} | {share.what} |" for share in experiment.rubric)
     head = (
         f"## {number}. An experiment ({in_points(experiment.points)})\n\n"
-        f"{plain_roles(experiment.prompt)}\n\n*Hand in*: {experiment.handin}\n\n"
+        f"{experiment.prompt}\n\n*Hand in*: {experiment.handin}\n\n"
         f"| points | for |\n|--:|---|\n{rubric}"
     )
     starter = [new_code_cell(experiment.starter.rstrip())] if experiment.starter else []

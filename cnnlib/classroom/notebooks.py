@@ -99,7 +99,7 @@ def plain_text(text: str, path: Path, page: str, labels: dict[str, Place]) -> st
     text = INCLUDE.sub(include, text)
     text = re.sub(r"^\([\w-]+\)=\n", "", text, flags=re.MULTILINE)
     text = re.sub(r"^<!--.*-->\n?", "", text, flags=re.MULTILINE)
-    text = plain_roles(text, link=link, equation="({})".format)
+    text = plain_roles(text, link)
     return OWN_LINK.sub(r"](\1.ipynb)", text)
 
 

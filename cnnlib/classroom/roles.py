@@ -6,15 +6,9 @@ from collections.abc import Callable
 ROLE = re.compile(r"\{(\w+)\}`([^`]+)`")
 
 
-def plain_roles(
-    text: str,
-    *,
-    link: Callable[[str, str | None], str | None] = lambda label, words: None,
-    equation: Callable[[str], str] = lambda label: "of the chapter",
-) -> str:
-    """The text without roles: words for terms, ``[key]`` for citations, and for references what
-    ``link(label, words or None)`` makes of them, or their words. Behind "formula" or "equation"
-    stands what ``equation(label)`` gives."""
+def plain_roles(text: str, link: Callable[[str, str | None], str | None]) -> str:
+    """The text without roles: words for terms, ``[key]`` for citations, ``(label)`` for formulas,
+    and for references what ``link(label, words or None)`` makes of them, or their words."""
 
     def plain(match: re.Match) -> str:
         role, inside = match.groups()
@@ -23,7 +17,7 @@ def plain_roles(
         if role == "ref" and (made := link(target, words)):
             return made
         if role == "eq":
-            return equation(inside)
+            return f"({inside})"
         return f"[{inside}]" if role == "cite" else words or inside
 
     return ROLE.sub(plain, text)

@@ -18,8 +18,9 @@ def check(exercise: str, answer: Callable[..., Any]) -> Verdict:
     """Judge ``answer``, a function, by the public cases of ``exercise``, "chapter.name".
 
     Returns a :class:`Verdict`, which a notebook shows in words; it is true if all cases agree.
-    The function runs in a copy of this process for the exercise's seconds at most, with 1 GB: what
-    it breaks, it breaks there. (Windows cannot copy a process; there it runs here, unlimited.)
+    The function runs in a copy of this process, with 1 GB. It may compute for the exercise's
+    seconds; what it imports is not counted. What it breaks, it breaks there. (Windows cannot copy a
+    process; there it runs here, unlimited.)
 
     Raises:
         ValueError: if there is no such exercise.

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from cnnlib.exercises.record import Record, in_points
+from cnnlib.exercises.record import Case, Record, in_points
 
 
 class Raised(NamedTuple):
@@ -39,10 +39,10 @@ class Verdict(NamedTuple):
     """What to tell the student. ``kind`` is one of
 
     "right"; "not_started", it gives None in the first case already; "missing", no function
-    of that name; "syntax"; "raised"; "differs"; "mistake", it differs as a known wrong program
-    does, and ``sentence`` says what that one got wrong; "time"; "memory"; "died", its process
-    ended without a word. ``case`` is the place of the first case that fails, from 0, with its
-    ``call``, what it ``got`` (as text) and what was ``expected`` (as text).
+    of that name; "syntax"; "raised"; "differs"; "mistake", it gives what a known wrong program
+    gives in every case, and ``sentence`` says what that one got wrong; "time"; "memory"; "died",
+    its process ended without a word. ``case`` is the place of the first case that fails, from 0,
+    with its ``call``, what it ``got`` (as text) and what was ``expected`` (as text).
     """
 
     kind: str
@@ -119,7 +119,7 @@ def judge(record: Record, run: Run) -> Verdict:
             continue
         if result.value is None and place == 0:
             return Verdict("not_started", record, place, printed=run.printed)
-        sentence = _sentence(record, place, run.results)
+        sentence = _sentence(record, run.results)
         kind = "mistake" if sentence else "differs"
         return Verdict(kind, record, place, written(result.value), sentence, printed=run.printed)
     done = len(run.results)
@@ -130,30 +130,25 @@ def judge(record: Record, run: Run) -> Verdict:
     return Verdict("right", record, printed=run.printed)
 
 
-def _sentence(record: Record, place: int, results: Sequence[Result]) -> str | None:
-    """What to say: of the wrong program that gives the same in every case, or else of the only one
-    that gives the same in the case that fails first."""
-    same = [
-        known.sentence
-        for known in record.cases[place].known
-        if _is(results, place, known.value, record)
+def _sentence(record: Record, results: Sequence[Result]) -> str | None:
+    """What to say: of the wrong program that gives the same in every case, those before the first
+    failing one among them. Cases without a plain value do not count: a record does not hold what a
+    wrong program raises."""
+    plain = [
+        (case, result.value)
+        for case, result in zip(record.cases, results, strict=False)
+        if result.raised is None and result.shown is None
     ]
-    for sentence in same:
-        if all(_is_known(record, at, results, sentence) for at in range(place, len(results))):
-            return record.mistakes[sentence]
-    return record.mistakes[same[0]] if len(set(same)) == 1 else None
+    for place, sentence in enumerate(record.mistakes):
+        if all(agrees(value, _given(case, place), record.tolerance) for case, value in plain):
+            return sentence
+    return None
 
 
-def _is(results: Sequence[Result], place: int, value: Any, record: Record) -> bool:
-    result = results[place]
-    plain = result.raised is None and result.shown is None
-    return plain and agrees(result.value, value, record.tolerance)
-
-
-def _is_known(record: Record, place: int, results: Sequence[Result], sentence: int) -> bool:
-    case = record.cases[place]
-    values = [known.value for known in case.known if known.sentence == sentence]
-    return _is(results, place, values[0] if values else case.expected, record)
+def _given(case: Case, sentence: int) -> Any:
+    """What the wrong program of this sentence gives in a case."""
+    values = (known.value for known in case.known if known.sentence == sentence)
+    return next(values, case.expected)
 
 
 def written(value: Any, most: int = 200) -> str:
@@ -163,8 +158,10 @@ def written(value: Any, most: int = 200) -> str:
 
 
 def _written(value: Any) -> str:
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e21:
+        return str(int(value))  # JavaScript cannot tell 2.0 from 2
     if isinstance(value, float):
-        return f"{value:.6g}" if abs(value) < 1e15 else repr(value)
+        return f"{value:.6g}" if abs(value) < 1e21 else repr(value)
     if isinstance(value, list):
         return f"[{', '.join(map(_written, value))}]"
     if isinstance(value, dict):

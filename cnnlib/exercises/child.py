@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from cnnlib.exercises.agreement import Raised, Result, Run
-from cnnlib.exercises.child_side import run_calls
+from cnnlib.exercises.child_side import IMPORTING, run_calls
 from cnnlib.exercises.record import Record
 
 MEMORY = 1 << 30  # bytes that a run may take beside what was in use when it began
@@ -24,6 +24,7 @@ MOST_PRINTED = 10_000  # characters that are kept
 MOST_ANSWERED = 1 << 26  # bytes
 STARTING = 60.0  # seconds that Python and torch may take to start, on the slowest machine
 PATIENCE = 4  # for an answer that waits or is kept waiting: times its seconds of computing
+BEFORE, BEHIND = (json.dumps(said).encode() for said in IMPORTING)
 PROCESSES = 64  # that an answer that is locked in may have at a time, threads among them
 
 
@@ -36,12 +37,12 @@ def run_function(record: Record, function: Callable[..., Any], calls: Sequence[s
 
     Where a process cannot be copied (Windows), it runs in this one, without limits.
     """
-    return _run_copied(_task(record, calls), record.seconds, function)
+    return _run_copied(_task(record, calls), function)
 
 
 def run_program(record: Record, program: str, calls: Sequence[str]) -> Run:
     """Run a program, then evaluate ``calls`` in it, in a copy of this process."""
-    return _run_copied(_task(record, calls) | {"cells": [program]}, record.seconds)
+    return _run_copied(_task(record, calls) | {"cells": [program]})
 
 
 def run_apart(
@@ -49,28 +50,28 @@ def run_apart(
 ) -> Run:
     """Run a notebook's cells, then evaluate ``calls``, in a new Python: a grader's way.
 
-    It holds nothing of this process's memory or environment, and so not what is expected. Its
-    seconds are those in which it computes, so that a busy machine costs nobody a mark. ``within``
-    is the beginning of a command that locks in the command behind it, as bubblewrap does; then it
-    may have few processes (Linux counts them apart in there, but none of root's).
+    It holds nothing of this process's memory or environment, and so not what is expected.
+    ``within`` is the beginning of a command that locks in the command behind it, as bubblewrap
+    does; then it may have few processes (Linux counts them apart in there, but none of root's).
 
     Raises:
         CouldNotRun: if the new Python did not start, or the exercise's own setup failed.
     """
-    task = _task(record, calls) | {"cells": list(cells), "seconds": record.seconds}
+    task = _task(record, calls) | {"cells": list(cells)}
     return _run_fresh(task | {"processes": PROCESSES if within else 0}, within)
 
 
 def _task(record: Record, calls: Sequence[str]) -> dict[str, Any]:
-    return {"setup": record.setup, "name": record.name, "calls": list(calls), "memory": MEMORY}
+    return {
+        "setup": record.setup, "name": record.name, "calls": list(calls),
+        "seconds": record.seconds, "memory": MEMORY,
+    }  # fmt: skip
 
 
-def _run_copied(
-    task: dict[str, Any], seconds: float, function: Callable[..., Any] | None = None
-) -> Run:
+def _run_copied(task: dict[str, Any], function: Callable[..., Any] | None = None) -> Run:
     if not hasattr(os, "fork"):
         lines: list[str] = []
-        run_calls(task | {"memory": 0}, lines.append, function)
+        run_calls(task | {"memory": 0, "seconds": 0}, lines.append, function)
         return _collect(lines, "", "")
     answers, tell = os.pipe()
     printed, show = os.pipe()
@@ -88,7 +89,7 @@ def _run_copied(
             os._exit(0)
     os.close(tell)
     os.close(show)
-    return _follow(child, answers, printed, seconds)
+    return _follow(child, answers, printed, PATIENCE * task["seconds"])
 
 
 def _keep_only(tell: int, show: int) -> None:
@@ -127,9 +128,13 @@ def _run_fresh(task: dict[str, Any], within: Sequence[str]) -> Run:
 
 
 def _follow(child: int, answers: int, printed: int, seconds: float) -> Run:
-    """Read what a child says until it ends, or end it: with all that it has started."""
+    """Read what a child says until it ends, or end it: with all that it has started.
+
+    It may take ``seconds`` on the wall, and STARTING more for all that it imports.
+    """
     texts = {answers: bytearray(), printed: bytearray()}
     deadline = time.monotonic() + STARTING
+    room, left, since = STARTING, 0.0, None  # since when it imports, and what is left behind that
     started = False
     ended = ""
     with selectors.DefaultSelector() as selector:
@@ -146,8 +151,15 @@ def _follow(child: int, answers: int, printed: int, seconds: float) -> Run:
                     selector.unregister(key.fd)
                 elif key.fd == answers or len(texts[printed]) < 4 * MOST_PRINTED:
                     texts[key.fd] += piece
+            now = time.monotonic()
             if texts[answers] and not started:
-                started, deadline = True, time.monotonic() + seconds
+                started, deadline = True, now + seconds
+            newest = texts[answers][-(1 << 17) :]
+            before, behind = newest.rfind(BEFORE), newest.rfind(BEHIND)
+            if since is None and before > behind:
+                since, left, deadline = now, deadline - now, now + room
+            elif since is not None and behind > before:
+                since, room, deadline = None, room - (now - since), now + left
             if len(texts[answers]) > MOST_ANSWERED:
                 ended = "memory"
                 break
@@ -182,7 +194,7 @@ def _collect(lines: Sequence[str], printed: str, ended: str) -> Run:
             said = json.loads(line)
         except ValueError:
             break  # cut off while it was written
-        if "started" in said:
+        if "started" in said or "importing" in said:
             continue
         if "ended" in said:
             whole, ended = True, said["ended"]

@@ -4,13 +4,13 @@
 the pipe whose number is its argument.
 """
 
+import builtins
 import json
 import linecache
-import math
 import os
+import signal
 import sys
 import sysconfig
-import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +19,7 @@ from typing import Any
 from cnnlib.exercises.plain import NotPlain, plain
 
 PROGRAM = "<your program"
+IMPORTING = [{"importing": True}, {"importing": False}]  # said before an import and behind it
 HERE = Path(__file__).parent
 
 
@@ -34,7 +35,7 @@ def run_calls(
 
     Each answer is said as {"value": plain} or {"shown": text} or {"raised": {type, message,
     lines}}. First comes {"started": true}, at the end {"ended": why}, "" where all calls have an
-    answer.
+    answer. Around a first import, which may be slow, stand {"importing": true} and false.
     """
     if task["memory"]:  # else this is no process of our own
         _limit(task["memory"], task.get("processes", 0))
@@ -44,8 +45,8 @@ def run_calls(
     failed = None
     try:
         exec(task["setup"], space)
-        if seconds := task.get("seconds"):
-            _limit_computing(seconds, lambda: say(dumps({"ended": "time"})))
+        if task["seconds"]:
+            _limit_computing(task["seconds"], lambda said: say(dumps(said)))
         say(dumps({"started": True}))
         if function is not None:
             space[task["name"]] = function
@@ -147,29 +148,41 @@ def _limit(room: int, processes: int) -> None:
         pass  # no such limit here: the limit on time still holds
 
 
-def _limit_computing(seconds: float, say: Callable[[], Any]) -> None:
-    """Say so and end after so many seconds of this process on a core, rounded up, from now on.
+def _limit_computing(seconds: float, say: Callable[[dict[str, Any]], Any]) -> None:
+    """Say so and end after so many seconds of this process on a core, from now on.
 
-    The clock on the wall is the parent's: it ends what waits, or does not heed the signal.
+    What it imports for the first time is not counted: torch alone may take longer than an answer
+    has. The clock on the wall is the parent's: it ends what waits, or does not heed the signal.
     """
-    try:
-        import resource
-        import signal
+    real, within = builtins.__import__, False
+    setitimer, clock = signal.setitimer, signal.ITIMER_PROF
 
-        def end(*_) -> None:
-            _flush()
-            say()
-            os._exit(0)
+    def end(*_) -> None:
+        _flush()
+        say({"ended": "time"})
+        os._exit(0)
 
-        most = math.ceil(time.process_time() + seconds)
-        signal.signal(signal.SIGXCPU, end)
-        resource.setrlimit(resource.RLIMIT_CPU, (most, resource.RLIM_INFINITY))
-    except (ImportError, AttributeError, OSError, ValueError):
-        pass  # no such limit here
+    def unhurried(name, globals=None, locals=None, fromlist=(), level=0):
+        nonlocal within
+        if within or level or name in sys.modules:
+            return real(name, globals, locals, fromlist, level)
+        within, (left, _) = True, setitimer(clock, 0)
+        say(IMPORTING[0])
+        try:
+            return real(name, globals, locals, fromlist, level)
+        finally:
+            say(IMPORTING[1])
+            within = False
+            setitimer(clock, max(left, 0.001))
+
+    signal.signal(signal.SIGPROF, end)
+    setitimer(clock, seconds)
+    builtins.__import__ = unhurried
 
 
 def _one_thread() -> None:
     """A copied process has lost the threads of torch's pool, and would wait for them."""
+    os.environ["OMP_NUM_THREADS"] = "1"  # where torch comes later
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(1)
 

@@ -33,7 +33,7 @@ class Record(NamedTuple):
 
     Values are plain: True, False, numbers, texts, None, lists, dictionaries with texts as keys. A
     value that came agrees with the expected one within ``tolerance`` times the larger of 1 and the
-    expected one. ``seconds`` is the longest that a run may take, ``page`` whether it needs no more
+    expected one. ``seconds`` is how long a run may compute, ``page`` whether it needs no more
     than plain Python and so runs on the page, too.
     """
 

@@ -28,6 +28,9 @@ A heading "## chain: name" begins the answers to a chain, whose functions run a 
     ```python solution     the plain way
     ```python another      another right way, of an unusual kind; as often as wanted
 
+A prompt is also read outside of the book, in nbgrader, so it holds no roles of MyST and no links
+into the book. Hints and sentences are shown as they stand, but for `code`: no formulas, no emphasis.
+
 Nothing of solutions, hidden cases, other programs and answers may reach a student.
 """
 
@@ -41,6 +44,11 @@ from cnnlib.exercises.child import run_program
 from cnnlib.exercises.record import Case, Known, Record
 
 SUFFIX = ".exercises.md"
+ROLE = re.compile(r"\{[\w:]+\}`")
+BOOK_LINK = re.compile(r"\]\((?!https?://)")
+MARKED_UP = re.compile(
+    r"\$|(?<![\w*])\*\w[^*]*\*(?!\*)"
+)  # shown as it stands where only `code` is known
 FENCE = re.compile(r"(`{3,})(\w+) (\w+)\s*$")
 PARTS = ("starter", "setup", "cases", "hidden", "solution", "another", "wrong", "hint")
 OF_AN_EXPERIMENT = ("starter", "handin", "rubric", "answer")
@@ -191,6 +199,7 @@ def _read(chapter: str, heading: str, lines: list[str], path: Path) -> Source | 
             raise SourceError(f"{path}: {key}: settings {settings}; its points are its rubric's")
         one = {name: "".join(parts[name]).strip() for name in ("handin", "answer")}
         starter, rubric = "".join(parts["starter"]), _rubric(parts["rubric"][0], f"{path}: {key}")
+        _refuse_book_only(f"{path}: {key}", [prompt, *one.values(), *(what for _, what in rubric)])
         return Experiment(key=key, prompt=prompt, starter=starter, rubric=rubric, **one)
     if len(parts["hint"]) > 3:
         raise SourceError(f"{path}: {key}: {len(parts['hint'])} hints; expected three at most")
@@ -199,11 +208,29 @@ def _read(chapter: str, heading: str, lines: list[str], path: Path) -> Source | 
         name: tuple(line for line in "".join(parts[name]).splitlines() if line.strip())
         for name in ("cases", "hidden")
     }
+    hints = tuple(hint.strip() for hint in parts["hint"])
+    wrong = tuple(map(_wrong, parts["wrong"]))
+    plain = [*hints, *(one.sentence for one in wrong)]
+    _refuse_book_only(f"{path}: {key}", [prompt, *plain])
+    for text in plain:
+        if found := MARKED_UP.search("".join(text.split("`")[::2])):
+            raise SourceError(
+                f"{path}: {key}: {found[0]!r} in {text!r}; a hint or sentence is shown as it stands"
+            )
     return Source(
         key=key, settings=settings, prompt=prompt, **one, **calls,
-        another=tuple(parts["another"]), wrong=tuple(map(_wrong, parts["wrong"])),
-        hints=tuple(hint.strip() for hint in parts["hint"]),
+        another=tuple(parts["another"]), wrong=wrong, hints=hints,
     )  # fmt: skip
+
+
+def _refuse_book_only(where: str, texts: Sequence[str]) -> None:
+    for text in texts:
+        if found := ROLE.search(text) or BOOK_LINK.search(text):
+            around = text[max(0, found.start() - 20) : found.end() + 20]
+            raise SourceError(
+                f"{where}: {around!r}; a role or a link into the book is nothing outside of it: "
+                "expected words"
+            )
 
 
 def _parts(

@@ -24,7 +24,7 @@ export function agrees(got, expected, tolerance) {
 //
 //   kind       "right", "not_started" (nothing comes where something is expected, in the first case
 //              already), "missing" (no function of that name), "syntax", "raised", "differs",
-//              "mistake" (it differs as a known wrong program does), "time", "memory", "died"
+//              "mistake" (it gives what a known wrong program gives), "time", "memory", "died"
 //              (Python itself ended) or "unable" (there is no Python; `why`)
 //   case, call, passed     the case that fails and how many came before; null where it got to none
 //   got, expected          as texts
@@ -41,7 +41,7 @@ export function judge(record, run) {
   const fault = results.findIndex((result, i) => faultOf(record, result, i) !== null);
   if (fault >= 0) {
     const { kind, ...told } = faultOf(record, results[fault], fault);
-    const say = kind === "differs" && "value" in results[fault] ? sentenceOf(record, fault, results) : null;
+    const say = kind === "differs" && "value" in results[fault] ? sentenceOf(record, results) : null;
     return verdict(say === null ? kind : "mistake", fault, { ...told, say });
   }
   if (ended === "unable") return verdict(ended, null, { why });
@@ -59,17 +59,13 @@ function faultOf({ cases, tolerance }, { value, shown, raised }, i) {
   return { kind: "differs", got };
 }
 
-// What to say: of the wrong program that gives the same in every case, or else of the only one that
-// gives the same in the case that fails first.
-function sentenceOf({ cases, mistakes, tolerance }, fault, results) {
-  const gives = (i, value) => "value" in results[i] && agrees(results[i].value, value, tolerance);
-  const same = cases[fault].mistakes.filter(([wrong]) => gives(fault, wrong)).map(([, which]) => which);
-  const whole = same.find((which) => results.every((_, i) => {
-    const known = cases[i].mistakes.find(([, other]) => other === which);
-    return i < fault || gives(i, known ? known[0] : cases[i].expected);
-  }));
-  if (whole !== undefined) return mistakes[whole];
-  return new Set(same).size === 1 ? mistakes[same[0]] : null;
+// What to say: of the wrong program that gives the same in every case, those before the first failing
+// one among them. Cases without a plain value do not count.
+function sentenceOf({ cases, mistakes, tolerance }, results) {
+  const given = ({ expected, mistakes: known }, which) =>
+    (known.find(([, other]) => other === which) ?? [expected])[0];
+  return mistakes.find((_, which) => results.every((result, i) =>
+    !("value" in result) || agrees(result.value, given(cases[i], which), tolerance))) ?? null;
 }
 
 // What each case of a run gave, in words: {got, state}, and null for a case that was not called. The
@@ -97,10 +93,16 @@ function python(value) {
   if (value === true) return "True";
   if (value === false) return "False";
   if (typeof value === "number") return Number.isInteger(value) ? String(value) : sixDigits(value);
-  if (typeof value === "string") return JSON.stringify(value);
+  if (typeof value === "string") return quoted(value);
   if (Array.isArray(value)) return `[${value.map(python).join(", ")}]`;
-  const entries = Object.entries(value).map(([key, one]) => `${JSON.stringify(key)}: ${python(one)}`);
+  const entries = Object.entries(value).map(([key, one]) => `${quoted(key)}: ${python(one)}`);
   return `{${entries.join(", ")}}`;
+}
+
+function quoted(text) {
+  const mark = text.includes("'") && !text.includes('"') ? '"' : "'";
+  const inner = JSON.stringify(text).slice(1, -1).replaceAll('\\"', '"').replaceAll(mark, `\\${mark}`);
+  return `${mark}${inner}${mark}`;
 }
 
 // As "%.6g" does, where a value is no whole number.
