@@ -29,7 +29,8 @@ A heading "## chain: name" begins the answers to a chain, whose functions run a 
     ```python another      another right way, of an unusual kind; as often as wanted
 
 A prompt is also read outside of the book, in nbgrader, so it holds no roles of MyST and no links
-into the book. Hints and sentences are shown as they stand, but for `code`: no formulas, no emphasis.
+into the book. Hints and sentences are shown as they stand, but for `code`: no formulas, no
+emphasis.
 
 Nothing of solutions, hidden cases, other programs and answers may reach a student.
 """
