@@ -58,6 +58,7 @@ def verdict_on(program, asked=DOUBLE, *, fresh=False):
         ("a", "a"),
         (0.5, 0.5),
         ((1, (2, 3)), [1, [2, 3]]),
+        (1 - (1 << 1024), 1 - (1 << 1024)),
         (range(3), [0, 1, 2]),
         (map(abs, [-1, 2]), [1, 2]),
         ((n for n in (1, 2)), [1, 2]),
@@ -97,7 +98,8 @@ around.append(around)
 @pytest.mark.parametrize(
     "value",
     [float("nan"), float("inf"), [1, float("nan")], {1, 2}, b"a", 1j, {1: 2}, object(), Loud(), abs]
-    + [endless, around, torch.tensor([float("inf")]), [[0] * 1000] * 1000],
+    + [endless, around, torch.tensor([float("inf")]), [[0] * 1000] * 1000]
+    + [10**400, -(10**5000)],
 )
 def test_what_json_has_not_is_shown_and_not_plain(value):
     with pytest.raises(NotPlain) as error:

@@ -5,6 +5,7 @@ MicroPython runs this file on the page as Python runs it here, so it imports not
 
 MOST = 100_000  # values in one answer
 DEEPEST = 12  # lists in lists
+LARGEST = 1 << 1024  # beyond all decimals; JavaScript has no larger number
 
 
 class NotPlain(Exception):
@@ -18,7 +19,8 @@ def plain(value):
     generators. Numbers are whatever is one real number, such as a tensor of a single one.
 
     Raises:
-        NotPlain: for nan and infinity, which JSON has not, and for all that is none of these.
+        NotPlain: for nan and infinity, which JSON has not, for whole numbers of more than 308
+            digits, and for all that is none of these.
     """
     room = [MOST]
     try:
@@ -45,6 +47,8 @@ def _plain(value, depth, room):
     if isinstance(value, str):
         return str(value)
     if isinstance(value, int):
+        if not -LARGEST < int(value) < LARGEST:
+            raise NotPlain
         return int(value)
     if isinstance(value, float):
         return _finite(float(value))

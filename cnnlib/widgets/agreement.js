@@ -99,10 +99,19 @@ function python(value) {
   return `{${entries.join(", ")}}`;
 }
 
+// A text between quotes; what cannot be seen, or would turn the line round, by its number.
 function quoted(text) {
   const mark = text.includes("'") && !text.includes('"') ? '"' : "'";
-  const inner = JSON.stringify(text).slice(1, -1).replaceAll('\\"', '"').replaceAll(mark, `\\${mark}`);
-  return `${mark}${inner}${mark}`;
+  const inner = text.slice(0, SHOWN).replace(/[\\\p{C}\p{Z}]/gu, escaped);
+  return `${mark}${inner.replaceAll(mark, `\\${mark}`)}${mark}`;
+}
+
+const ESCAPES = { " ": " ", "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t" };
+
+function escaped(letter) {
+  const code = letter.codePointAt(0);
+  const [sign, width] = code < 0x100 ? ["x", 2] : code < 0x10000 ? ["u", 4] : ["U", 8];
+  return ESCAPES[letter] ?? `\\${sign}${code.toString(16).padStart(width, "0")}`;
 }
 
 // As "%.6g" does, where a value is no whole number.

@@ -35,14 +35,18 @@ def made():
     builtins.__import__, builtins.input = guarded, nobody
 
     def raised(error):
-        text = StringIO()
-        print_exception(error, text)
+        text, message = StringIO(), ""
+        try:
+            print_exception(error, text)
+            message = str_(error)[:1000]
+        except Memory:
+            raise
+        except Any: # the program's own __str__ has failed
+            pass
         traceback = text.getvalue()
         if len_(traceback) > 20000:
             traceback = traceback[:10000] + traceback[-10000:]
-        return {
-            "type": type_(error).__name__, "message": str_(error)[:1000], "traceback": traceback,
-        }
+        return {"type": type_(error).__name__, "message": message, "traceback": traceback}
 
     def done(kind, text, name):
         if kind == "named":

@@ -42,7 +42,10 @@ export function workerMain(loadMicroPython) {
       const letter = decoder.decode(bytes, { stream: true });
       piece += letter;
       count += letter.length;
-    } else more = true;
+    } else if (!more) {
+      more = true;
+      tellPrinted();
+    }
     if (piece.endsWith("\n") || (piece && now() - told > 50)) tellPrinted();
   }
 

@@ -25,7 +25,7 @@ ANY = {
     "mistakes": ["That is one too many."],
     "cases": [
         {"call": "f(1)", "expected": 2, "mistakes": [[3, 0]]},
-        {"call": "f(2)", "expected": 3, "mistakes": []},
+        {"call": "f(2)", "expected": 3, "mistakes": [[4, 0]]},
     ],
 }
 PLUS_ONE = "def f(x):\n    return x + 1\n"
@@ -204,6 +204,47 @@ HOSTILE = {
         "class A:\n    def __repr__(self): return repr(self)\nreturn A()",
         "differs",
     ),
+    "a number of a million digits": ("return 7 ** 7 ** 7", "time"),
+    "a number beyond all decimals": ("return 10**400", "differs"),
+    "a text of megabytes in pieces": ("return ['x' * 300000] * 100", "time"),
+    "a print that never ends": ("while True: print('x' * 99)", "time"),
+    "what catches everything": (
+        "while True:\n    try:\n        while True: pass\n    except BaseException: pass",
+        "time",
+    ),
+    "what is equal to all": (
+        "class A(int):\n    def __eq__(self, other): return True\n"
+        "    def __sub__(self, other): return 0\nreturn A(9)",
+        "differs",
+    ),
+    "a list that holds itself": ("a = []\na.append(a)\nreturn a", "differs"),
+    "an iterator of itself": (
+        "class A:\n    def __iter__(self): return self\n    def __next__(self): return self\n"
+        "return A()",
+        "differs",
+    ),
+    "a tensor that is none": (
+        "class A:\n    def tolist(self): return self\nreturn A()",
+        "raised",
+    ),
+    "a dictionary without end": (
+        "class A(dict):\n    def items(self):\n        while True: yield ('a', 1)\nreturn A()",
+        "differs",
+    ),
+    "an error that cannot be told": (
+        "class A(Exception):\n    def __str__(self): return 1 // 0\nraise A()",
+        "raised",
+    ),
+    "an error whose words never end": (
+        "class A(Exception):\n    def __str__(self):\n        while True: pass\nraise A()",
+        "time",
+    ),
+    "no errors left": (
+        "import builtins\nfor name in ('BaseException', 'MemoryError', 'str', 'type', 'len'):\n"
+        "    setattr(builtins, name, None)\nreturn 1 // 0",
+        "raised",
+    ),
+    "the end of all names": ("globals().clear()\nreturn x + 1", "raised"),
     "memory that is not its own": (
         "import builtins\ndel builtins.__import__\nimport uctypes\n"
         "for i in range(0, 9**7, 4096):\n    b = uctypes.bytearray_at(i, 4096)\n"
@@ -229,6 +270,8 @@ def test_megabytes_of_print_are_cut_off(show):
     found = run(show(any_exercise()), "def f(x):\n    print('ab' * 10**6)\n    return x + 1\n")
     assert found.kind == "right" and found.more and len(found.printed) == 10_000
     assert found.printed.startswith("abab")
+    found = run(show(any_exercise()), "while True:\n    print('ab', end='')\n")
+    assert found.kind == "time" and found.more and len(found.printed) == 10_000
 
 
 def test_the_end_of_python_before_any_call(show):
@@ -241,6 +284,14 @@ def test_an_endless_loop_shows_what_it_printed(show):
     found = run(show(any_exercise()), "print('begun')\nwhile True:\n    pass\n")
     assert (found.kind, found.printed) == ("time", "begun\n")
     assert found.verdict.startswith("✗ The program took longer than 2 s.")
+
+
+def test_what_a_program_has_written_is_text_and_stays_in_its_line(show):
+    page = show(any_exercise())
+    found = run(page, "print('<img src=x>')\ndef f(x):\n    return '<b>\\u202e'\n")
+    assert found.verdict == "✗ f(1) gave '<b>\\u202e', expected 2."
+    assert found.printed == "<img src=x>\n"
+    assert page.locator(".ce-result").locator("img, b").count() == 0
 
 
 def test_names_of_python_may_be_taken(show):

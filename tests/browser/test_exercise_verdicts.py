@@ -31,9 +31,7 @@ def test_what_is_said_of_a_wrong_program_is_said_in_both_languages(new_page, ser
             asked.append((record, values))
             asked.append((record, [case.expected for case in record.cases[:2]] + values[2:]))
     runs = [(record, [given(value, dice) for value in values]) for record, values in asked]
-    runs += [
-        (WORDS, [{"value": value}]) for value in (0, "", 'a"b', "a'b", "a\\'\"b\n", [{"é": "x"}])
-    ]
+    runs += [(WORDS, [{"value": value}]) for value in TEXTS]
     verdicts = [judge(record, Run(tuple(map(as_result, results)))) for record, results in runs]
     assert {"mistake", "differs", "right", "raised"} <= {verdict.kind for verdict in verdicts}
     write_page_of(tmp_path / "site")
@@ -62,6 +60,10 @@ def test_what_is_said_of_a_wrong_program_is_said_in_both_languages(new_page, ser
 
 
 NUMBER = re.compile(r"-?\d+\.\d+(?:e[+-]\d+)?")
+TEXTS = [
+    0, "", 'a"b', "a'b", "a\\'\"b\n", [{"é": "x"}], "\0\x1b\x7f\xa0\u202e\ud800\U000e0041",
+    "'" * 300, "\t" * 199, "😀 a b",
+]  # fmt: skip
 WORDS = Record(
     "made.f", "f", 1, "", "", 0.0, 5.0, True, (), (), (Case("f()", ["it's", {"a": 1234567.5}]),)
 )
