@@ -148,6 +148,15 @@ def test_what_is_no_book_is_said(tmp_path):
 
 # --- What comes in, and its marks -----------------------------------------------------------------
 
+FINDING = """
+import sys
+def twice(x):
+    frame = sys._getframe()
+    while frame and "task" not in frame.f_locals:
+        frame = frame.f_back
+    calls = str(frame.f_locals["task"]["calls"])
+    if "7" in calls: raise ValueError(calls)
+"""
 SUBMISSIONS = {
     # student: (points of 3, what is told, what is handed in)
     "right": (3, "all 3 cases agree", {"answer": RIGHT}),
@@ -164,6 +173,8 @@ SUBMISSIONS = {
         "twice(one) gave 3, expected 2",
         {"answer": "def twice(x):\n    print('asked for', x)\n    return 3 * x"},
     ),
+    "finding": (0, "returns nothing yet", {"answer": FINDING}),
+    "hiding": (0, "gives something else in a hidden one", {"answer": FINDING + "    return 2 * x"}),
     "crashing": (0, "ZeroDivisionError", {"answer": "def twice(x): return x / 0"}),
     "unreadable": (0, "cannot be read as Python", {"answer": "def twice(x) return 2"}),
     "leaving": (0, "ended Python itself", {"answer": "import os\nos._exit(0)"}),
@@ -280,7 +291,7 @@ def test_marks_are_right_whatever_comes_in(marked, student):
 
 def test_hidden_cases_are_not_told(marked):
     course, _ = marked
-    for student in ("table", "telling"):
+    for student in ("table", "telling", "finding", "hiding"):
         text = (course / "autograded" / student / "chapter" / "chapter.ipynb").read_text()
         assert "twice(7)" not in text and "asked for" not in json.dumps(outputs_of(text))
 

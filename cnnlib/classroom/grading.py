@@ -84,18 +84,30 @@ def mark(graded: Graded, answer: str, others: Sequence[str]) -> Verdict:
     An endless loop in somebody else's exercise then costs no points here; nor does the long
     training of an experiment, for what other cells only define is tried first.
     """
-    alone = _verdict(graded.record, [answer])
+    alone = _verdict(graded, [answer])
     lacking = _lacking(alone)
     if not lacking or not any(lacking in cell for cell in others):
         return alone
-    defined = _verdict(graded.record, [*map(definitions, others), answer])
+    defined = _verdict(graded, [*map(definitions, others), answer])
     if defined:
         return defined
-    whole = _verdict(graded.record, [*others, answer])
+    whole = _verdict(graded, [*others, answer])
     return defined if whole.kind in ("time", "memory", "died") else whole
 
 
-def _verdict(record: Record, cells: Sequence[str]) -> Verdict:
+def _verdict(graded: Graded, cells: Sequence[str]) -> Verdict:
+    """The verdict on cells. What is told in the student's own words comes from a run that knows no
+    hidden call: a program can find the calls in its process, and raise them as an error."""
+    verdict = _run(graded.record, cells)
+    is_hidden = verdict.case is not None and verdict.case >= graded.public
+    if is_hidden or verdict.kind not in ("raised", "syntax", "differs"):
+        return verdict
+    public = graded.record._replace(cases=graded.record.cases[: graded.public])
+    told = _run(public, cells)
+    return verdict._replace(kind="differs", case=graded.public, raised=None) if told else told
+
+
+def _run(record: Record, cells: Sequence[str]) -> Verdict:
     calls = [case.call for case in record.cases]
     return judge(record, run_apart(record, cells, calls, sandbox()))
 
