@@ -241,6 +241,8 @@ def test_a_case_that_raises_later_does_not_speak_against_a_known_mistake():
         "def f(x):\n    while True: pass",
         "def f(x):\n while 1:\n  try:\n   while 1: pass\n  except BaseException: pass",
         "import time\ndef f(x): time.sleep(100)",
+        "import signal\nsignal.signal(signal.SIGPROF, signal.SIG_IGN)\n"
+        "def f(x):\n    while True: print('x' * 999)",
         "import itertools\ndef f(x):\n    print('here')\n    return sum(itertools.repeat(1))",
     ],
 )

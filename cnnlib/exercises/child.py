@@ -141,11 +141,7 @@ def _follow(child: int, answers: int, printed: int, seconds: float) -> Run:
         for source in texts:
             selector.register(source, selectors.EVENT_READ)
         while answers in selector.get_map():  # until the child has said all
-            ready = selector.select(max(0.0, deadline - time.monotonic()))
-            if not ready and time.monotonic() >= deadline:
-                ended = "time"
-                break
-            for key, _ in ready:
+            for key, _ in selector.select(max(0.0, deadline - time.monotonic())):
                 piece = os.read(key.fd, 1 << 16)
                 if not piece:
                     selector.unregister(key.fd)
@@ -165,6 +161,9 @@ def _follow(child: int, answers: int, printed: int, seconds: float) -> Run:
                 break
             if b'\n{"ended"' in texts[answers][-1000:]:
                 break  # what the program has left running may hold the pipe open
+            if now >= deadline and answers in selector.get_map():
+                ended = "time"
+                break
     _end(child)
     os.set_blocking(printed, False)
     try:
