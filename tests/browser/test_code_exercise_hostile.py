@@ -202,7 +202,7 @@ def f(x):
     return [sorted(dir(main)), sorted(globals()), '84' + '61' in str(sys.modules)]
 """
     found = run(page, program)
-    seen = '[["__class__", "__dict__", "__name__"], ["__name__", "f", "sys"], False]'
+    seen = "[['__class__', '__dict__', '__name__'], ['__name__', 'f', 'sys'], False]"
     assert (found.kind, found.got) == ("differs", [seen])
     sent = page.evaluate(
         """async () => {
