@@ -94,11 +94,9 @@ export const conv2d = {
       arena.putInts(Int32Array.from({ length: s.own }, (_, m) => 4 * m * windows)));
     const zeros = net.once(s, "zeros", () => arena.take(4 * panels));
     const signal = net.signal(output);
-    const sum = arena.floats(total, size);
-    if (s.padded) sum.fill(0);
-    const sent = arena.floats(s.sums, s.k * EIGHT);
+    if (s.padded) arena.floats(total, size).fill(0);
     for (let g = 0; g < s.groups; g += 1) {
-      const plane = g * s.depth * s.tall * s.broad;
+      const target = total + 4 * g * s.depth * s.tall * s.broad;
       for (let n = 0; n < windows; n += EIGHT) {
         const count = Math.min(EIGHT, windows - n);
         const from = signal + 4 * (g * s.own * windows + n);
@@ -108,42 +106,43 @@ export const conv2d = {
           kernel.pack(s.tile, rowOffsets, s.own, ...p);
         }
         kernel.multiply(back + 16 * g * panels * s.own, s.tile, s.own, panels, s.sums, 32, zeros);
-        for (let j = 0; j < count; j += 1) {
-          const start = plane + s.places[n + j];
-          for (let k = 0; k < s.k; k += 1) sum[start + s.distances[k]] += sent[k * EIGHT + j];
+        if (inRow(s, n, count)) kernel.unpack_row(s.sums, s.offsets, s.k, target + s.starts[n]);
+        else {
+          for (let j = 0; j < count; j += 1) kernel.unpack(s.sums + 4 * j, s.offsets, s.k, target + s.starts[n + j]);
         }
       }
     }
-    if (s.padded) addFrame(arena.floats(net.signal(inputs[0]), s.channels * s.height * s.width), sum, s);
+    if (s.padded) addFrame(net.signals(inputs[0]), arena.floats(total, size), s);
   },
 
-  // What the weights and biases owe: the sum over all windows of signal times what the window saw. Here
-  // the windows' places are the columns: for each k one row of what they saw, against all signals.
+  // What the weights and biases owe: the sum over all windows of signal times what the window saw. It is a
+  // product as in forward(): the signals are the first matrix, what eight places of all windows saw the second.
   learn(net, { inputs, output }, s) {
     const { arena } = net;
     const windows = s.rows * s.columns;
-    const fours = Math.ceil(windows / 4);
-    const sent = net.once(s, "sentRows", () => arena.take(s.own * fours * 4));
-    const saw = net.once(s, "sawRow", () => arena.take(fours * 4));
-    const owing = net.once(s, "owing", () => arena.take(s.own));
-    const zeros = net.once(s, "noBias", () => arena.take(s.own));
+    const [sent, saw, starts, zeros] = net.once(s, "learning", () => [arena.take(s.panels * 4 * windows),
+      arena.take(EIGHT * windows), arena.putInts(s.starts), arena.take(4 * s.panels)]);
     const frame = frameOf(net, s, net.address[inputs[0]]);
-    const seen = arena.floats(frame, s.channels * s.tall * s.broad);
     const signal = net.signals(output);
-    const [rows, row, sums] = [[sent, s.own * fours * 4], [saw, windows], [owing, s.own]]
-      .map(([address, count]) => arena.floats(address, count));
+    const packed = arena.floats(sent, s.panels * 4 * windows);
+    const sums = arena.floats(s.sums, s.own * EIGHT);
     const owed = net.owedFor(s.weight);
     for (let g = 0; g < s.groups; g += 1) {
-      const plane = g * s.depth * s.tall * s.broad;
+      const plane = frame + 4 * g * s.depth * s.tall * s.broad;
       for (let f = 0; f < s.own; f += 1) {
         const from = (g * s.own + f) * windows;
-        rows.set(signal.subarray(from, from + windows), f * fours * 4);
+        const to = Math.floor(f / 4) * 4 * windows + (f % 4);
+        for (let n = 0; n < windows; n += 1) packed[to + 4 * n] = signal[from + n];
       }
-      for (let k = 0; k < s.k; k += 1) {
-        const start = plane + s.distances[k];
-        for (let n = 0; n < windows; n += 1) row[n] = seen[start + s.places[n]];
-        arena.kernel.products(sent, saw, fours, s.own, owing, zeros);
-        for (let f = 0; f < s.own; f += 1) owed[(g * s.own + f) * s.k + k] += sums[f];
+      for (let k = 0; k < s.k; k += EIGHT) {
+        const at = (j) => plane + 4 * s.distances[Math.min(k + j, s.k - 1)];
+        arena.kernel.pack(saw, starts, windows, at(0), at(1), at(2), at(3), at(4), at(5), at(6), at(7));
+        arena.kernel.multiply(sent, saw, windows, s.panels, s.sums, 32, zeros);
+        const count = Math.min(EIGHT, s.k - k);
+        for (let f = 0; f < s.own; f += 1) {
+          const to = (g * s.own + f) * s.k + k;
+          for (let j = 0; j < count; j += 1) owed[to + j] += sums[f * EIGHT + j];
+        }
       }
     }
     if (!s.bias) return;
@@ -165,9 +164,11 @@ function windowStarts(rows, columns, [down, across], broad) {
   return starts;
 }
 
+// Whether from the n-th on there are eight windows that are neighbours.
+const inRow = ({ starts }, n, count) => count === EIGHT && starts[n + 7] - starts[n] === 28;
+
 function packWindows(kernel, { tile, offsets, k, starts }, source, n, count) {
-  const first = starts[n];
-  if (count === EIGHT && starts[n + 7] - first === 28) kernel.pack_row(tile, offsets, k, source + first);
+  if (inRow({ starts }, n, count)) kernel.pack_row(tile, offsets, k, source + starts[n]);
   else {
     const at = (j) => source + starts[n + Math.min(j, count - 1)];
     kernel.pack(tile, offsets, k, at(0), at(1), at(2), at(3), at(4), at(5), at(6), at(7));
@@ -281,6 +282,15 @@ function eachProduct({ channels, height, width, filters, rows, columns, weight, 
   }
 }
 
+// A convolution with one window, which is the whole input, as the linear layer that it is; any other stays.
+export function plainest(step, sizes) {
+  const { weight, inputs, groups, padding } = step;
+  if (step.op !== "conv2d" || weight.pairs || groups > 1 || padding.some(Boolean)) return step;
+  const [filters, ...window] = weight.shape;
+  const k = window.reduce((a, b) => a * b);
+  return k === sizes[inputs[0]] ? { ...step, op: "linear", weight: { ...weight, shape: [filters, k] } } : step;
+}
+
 // A linear layer: a row of weights for each output. Rows are filled up to a multiple of four.
 export const linear = {
   open(net, { inputs, output, weight, bias }) {
@@ -313,28 +323,27 @@ export const linear = {
   },
 
   backward(net, { inputs, output }, s) {
-    const weight = net.tensor(s.weight);
-    const [to, from] = [net.signals(inputs[0]), net.signals(output)];
-    for (let r = 0; r < s.rows; r += 1) {
-      for (let m = 0; m < s.outputs; m += 1) {
-        const sent = from[r * s.outputs + m];
-        if (sent === 0) continue;
-        for (let k = 0; k < s.k; k += 1) to[r * s.k + k] += sent * weight[m * s.k + k];
-      }
-    }
+    const to = net.signal(inputs[0]);
+    eachSent(net, output, s, (r, m, sent) =>
+      net.arena.kernel.add_times(to + 4 * r * s.k, s.weights + 16 * m * s.fours, sent, s.fours));
   },
 
   learn(net, { inputs, output }, s) {
-    const x = net.values(inputs[0]);
-    const signal = net.signals(output);
-    const owed = net.owedFor(s.weight);
+    const { arena } = net;
+    const owed = net.owedFor(s.weight).byteOffset;
     const biases = s.bias && net.owedFor(s.bias);
-    for (let r = 0; r < s.rows; r += 1) {
-      for (let m = 0; m < s.outputs; m += 1) {
-        const sent = signal[r * s.outputs + m];
-        if (biases) biases[m] += sent;
-        for (let k = 0; k < s.k; k += 1) owed[m * s.k + k] += sent * x[r * s.k + k];
-      }
-    }
+    const x = net.values(inputs[0]);
+    const row = arena.floats(s.row, s.k);
+    eachSent(net, output, s, (r, m, sent) => {
+      if (m === 0) row.set(x.subarray(r * s.k, (r + 1) * s.k));
+      if (biases) biases[m] += sent;
+      arena.kernel.add_times(owed + 4 * m * s.k, s.row, sent, s.fours);
+    });
   },
 };
+
+// Calls use(row, output, its signal). Rows of zeros behind the numbers make whole fours of them.
+function eachSent(net, output, { rows, outputs }, use) {
+  const signal = net.signals(output);
+  for (let r = 0; r < rows; r += 1) for (let m = 0; m < outputs; m += 1) use(r, m, signal[r * outputs + m]);
+}

@@ -24,7 +24,7 @@ const below = (x) => 0.5 * (1 + erf(x / Math.SQRT2));
 const bent = (x) => Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3));
 
 export const CURVES = {
-  tanh: { value: Math.tanh, slope: (x, y) => 1 - y * y, bends: true },
+  tanh: { value: (x) => 1 - 2 / (Math.exp(2 * x) + 1), slope: (x, y) => 1 - y * y, bends: true },
   sigmoid: { value: sigmoid, slope: (x, y) => y * (1 - y), bends: true },
   exp: { value: Math.exp, slope: (x, y) => y },
   log: { value: Math.log, slope: (x) => 1 / x },

@@ -89,6 +89,37 @@
       (local.set $offsets (i32.add (local.get $offsets) (i32.const 4)))
       (br_if $next (local.tee $k (i32.sub (local.get $k) (i32.const 1))))))
 
+  ;; The way back of `pack`, one column at a time: every eighth number from `from` on is added to what lies at `p` + offset.
+  (func (export "unpack") (param $from i32) (param $offsets i32) (param $k i32) (param $p i32)
+    (local $at i32)
+    (loop $next
+      (local.set $at (i32.add (local.get $p) (i32.load (local.get $offsets))))
+      (f32.store (local.get $at) (f32.add (f32.load (local.get $at)) (f32.load (local.get $from))))
+      (local.set $from (i32.add (local.get $from) (i32.const 32)))
+      (local.set $offsets (i32.add (local.get $offsets) (i32.const 4)))
+      (br_if $next (local.tee $k (i32.sub (local.get $k) (i32.const 1))))))
+
+  ;; The way back of `pack_row`: eight neighbours at once.
+  (func (export "unpack_row") (param $from i32) (param $offsets i32) (param $k i32) (param $p i32)
+    (local $at i32)
+    (loop $next
+      (local.set $at (i32.add (local.get $p) (i32.load (local.get $offsets))))
+      (v128.store (local.get $at) (f32x4.add (v128.load (local.get $at)) (v128.load (local.get $from))))
+      (v128.store offset=16 (local.get $at) (f32x4.add (v128.load offset=16 (local.get $at)) (v128.load offset=16 (local.get $from))))
+      (local.set $from (i32.add (local.get $from) (i32.const 32)))
+      (local.set $offsets (i32.add (local.get $offsets) (i32.const 4)))
+      (br_if $next (local.tee $k (i32.sub (local.get $k) (i32.const 1))))))
+
+  ;; `times` as much of one row is added to another, `fours` times four numbers.
+  (func (export "add_times") (param $to i32) (param $from i32) (param $times f32) (param $fours i32)
+    (local $c v128)
+    (loop $next
+      (local.set $c (v128.load (local.get $to)))
+      (v128.store (local.get $to) (f32x4.add (local.get $c) (f32x4.mul (v128.load (local.get $from)) (f32x4.splat (local.get $times)))))
+      (local.set $from (i32.add (local.get $from) (i32.const 16)))
+      (local.set $to (i32.add (local.get $to) (i32.const 16)))
+      (br_if $next (local.tee $fours (i32.sub (local.get $fours) (i32.const 1))))))
+
   ;; y = A x + bias, row by row. A row of A, and x, are `k` fours of numbers.
   (func (export "products")
       (param $a i32) (param $x i32) (param $k i32) (param $rows i32) (param $y i32) (param $bias i32)

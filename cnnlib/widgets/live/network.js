@@ -1,6 +1,7 @@
 // One network, loaded: runs a plan's steps forwards, and sends a signal back to the picture.
 
 import { Arena, LiveError } from "./arena.js";
+import { plainest } from "./convolution.js";
 import { CURVES } from "./curves.js";
 import { OPERATORS } from "./operators.js";
 
@@ -26,9 +27,11 @@ export class Network {
     this.address = this.sizes.map((size) => this.arena.take(size));
     this.signalAddress = null;
     this.dense = new Map(); // of tables
+    this.owed = new Map(); // name of a tensor -> where its gradient gathers
     this.layers = plan.layers.map(({ name, kind, shape }) => ({ name, kind, shape: shape.slice(1) }));
     this.valueOf = new Map(plan.layers.map(({ name, value }) => [name, value]));
-    this.steps = plan.steps.map((step) => {
+    this.steps = plan.steps.map((planned) => {
+      const step = plainest(planned, this.sizes);
       const operator = OPERATORS[step.op];
       if (!operator) throw new LiveError("plan", `the plan has a step ${step.op}, which the engine does not know`);
       return { step, operator, state: operator.open(this, step) };
@@ -74,6 +77,14 @@ export class Network {
       this.dense.set(name, all);
     }
     return this.dense.get(name);
+  }
+
+  // Where the gradient of a tensor gathers. A table's kernels gather laid out, among zeros.
+  owedFor(reference) {
+    const { tensor: name, shape } = reference;
+    const count = product(shape);
+    if (!this.owed.has(name)) this.owed.set(name, { reference, address: this.arena.take(count) });
+    return this.arena.floats(this.owed.get(name).address, count);
   }
 
   refuseKinks(what, numbers, kinks) {
@@ -177,7 +188,7 @@ export class Network {
       if (step.op === "clamp" && step.min === 0) met.rectifier = true;
       else if (CURVES[step.curve]?.bends) met.other = true;
       if (learn) operator.learn?.(this, step, state);
-      operator.backward(this, step, state);
+      if (!learn || step.inputs.some((value) => value > 0)) operator.backward(this, step, state); // no weight owes by the picture's signal
       step.inputs.forEach((value) => reached.add(value));
       if (breathe) await breathe();
     }

@@ -13,13 +13,15 @@ export function crossEntropy(scores, label, rubbish = Infinity) {
   return { loss: Math.log(sum) + top - scores[label], signal };
 }
 
-// Where a weight would silently stay as it is: it lies in a step that cannot learn, or was worked out beforehand.
-function refuseUnlearnable(network) {
+// Makes room for all gradients. Refuses where a weight would silently stay as it is: it lies in a step that
+// cannot learn, or was worked out beforehand.
+function makeRoom(network) {
   const learning = network.steps.filter(({ operator }) => operator.learn)
-    .flatMap(({ step }) => [step.weight, step.bias, step.first, step.second]);
-  const names = new Set(learning.filter(Boolean).map(({ tensor }) => tensor));
+    .flatMap(({ step }) => [step.weight, step.bias, step.first, step.second]).filter(Boolean);
+  const names = new Set(learning.map(({ tensor }) => tensor));
   const missing = network.plan.parameters.find((name) => !names.has(name));
   if (missing) throw new LiveError("input", `train: the engine cannot train ${missing}`);
+  learning.forEach((reference) => network.owedFor(reference));
 }
 
 export class Trainer {
@@ -30,23 +32,12 @@ export class Trainer {
       throw new LiveError("input", `optimiser=${how?.optimiser}: expected sgd or adamw`);
     }
     if (!Number.isFinite(how.lr)) throw new LiveError("input", `lr=${how.lr}: expected a number`);
-    refuseUnlearnable(network);
+    makeRoom(network);
     this.network = network;
     this.how = { momentum: 0, weight_decay: 0, betas: [0.9, 0.999], eps: 1e-8, ...how };
     this.names = network.plan.parameters;
-    this.owed = new Map();
     this.memory = new Map(this.names.map((name) => [name, null]));
     this.count = 0;
-    network.owedFor = (reference) => this.owedFor(reference);
-  }
-
-  // Where the gradient of a tensor gathers. A table's kernels gather laid out, among zeros.
-  owedFor({ tensor: name, shape, pairs }) {
-    if (!this.owed.has(name)) {
-      const count = shape.reduce((a, b) => a * b, 1);
-      this.owed.set(name, { numbers: new Float32Array(count), shape, pairs });
-    }
-    return this.owed.get(name).numbers;
   }
 
   // One step on a batch. `images`: one Float32Array an image. Gives {loss, right}: mean loss, count of right.
@@ -57,7 +48,7 @@ export class Trainer {
     if (wrong !== undefined || labels.length !== images.length) {
       throw new LiveError("input", `labels: expected ${images.length} numbers from 0 to ${classes - 1}, found ${wrong ?? labels.length}`);
     }
-    for (const { numbers } of this.owed.values()) numbers.fill(0);
+    for (const { reference } of network.owed.values()) network.owedFor(reference).fill(0);
     let [loss, right] = [0, 0];
     for (let i = 0; i < images.length; i += 1) {
       network.runAtOnce(images[i]);
@@ -70,13 +61,15 @@ export class Trainer {
       if (breathe) await breathe();
     }
     this.count += 1;
-    for (const name of this.names) if (this.owed.has(name)) this.move(name);
+    for (const name of this.names) if (network.owed.has(name)) this.move(name);
     network.reload();
     return { loss, right };
   }
 
   gradientOf(name) {
-    const { numbers, shape, pairs } = this.owed.get(name);
+    const { reference } = this.network.owed.get(name);
+    const numbers = this.network.owedFor(reference);
+    const { shape, pairs } = reference;
     if (!pairs) return numbers;
     const [, depth, high, wide] = shape;
     const area = high * wide;
