@@ -7,17 +7,21 @@ import torch
 from cnnlib.data import load_digits
 from cnnlib.live.site import digits_content, digits_entry, digits_file, write_site
 from cnnlib.models import MODELS
+from cnnlib.weights import preprocess
 from cnnlib.widgets.train_lenet import PRESETS, TrainLeNet
 from cnnlib.widgets.train_lenet_sums import (
     BATCHES,
     EXAM,
     EXAMINED,
+    FALLS,
     KEYS,
     RATES,
+    SHIFTS,
     course,
     draws,
     order_of,
     parameters,
+    shifts_of,
     start,
 )
 from cnnlib.widgets.widget import ChoiceError
@@ -39,6 +43,18 @@ def test_an_order_has_every_number_once_and_follows_the_seed():
     one = order_of(1000, 1)
     assert sorted(one) == list(range(1000)) and one == order_of(1000, 1) != order_of(1000, 2)
     assert one != sorted(one)
+
+
+def test_shifts_reach_as_far_as_they_may_and_cut_nothing_off():
+    for most in SHIFTS:
+        moves = shifts_of(4000, 1, most)
+        counts = [np.bincount(axis + most) for axis in moves.T]
+        assert all(len(count) == 2 * most + 1 for count in counts)
+        assert all(np.abs(count * len(count) / 4000 - 1).max() < 0.1 for count in counts)
+    images = preprocess("lenet_modern", load_digits("train").images[:500])
+    border = torch.ones(32, 32, dtype=torch.bool)
+    border[max(SHIFTS) : -max(SHIFTS), max(SHIFTS) : -max(SHIFTS)] = False
+    assert (images[:, 0, border] == images.min()).all()
 
 
 @pytest.mark.parametrize("key", KEYS)
@@ -77,24 +93,27 @@ def test_the_digits_of_the_page_are_those_that_ship(tmp_path):
 
 def test_every_batch_size_leads_to_the_exams():
     assert all(EXAM % batch == 0 for batch in BATCHES)
+    assert all(count % EXAM == 0 for count in FALLS)
     assert all(preset["rate"] in RATES for preset in PRESETS.values())
 
 
 def test_the_presets_learn_stay_at_chance_and_learn_by_heart_only_what_is_there():
     ends = {
         name: course("lenet_modern", p["optimiser"], p["rate"], p["batch"],
-                     p["labels"] == "shuffled", 1, 4000)
+                     p["labels"] == "shuffled", 1, 4000, p["falls"], p["shift"])
         for name, p in PRESETS.items()
     }  # fmt: skip
     right = {name: end["exams"][-1][1] for name, end in ends.items()}
-    assert right["steady"] > 0.8 and right["fast"] < 0.25 and right["shuffled"] < 0.25
+    assert min(right["steady"], right["falling"]) > 0.8
+    assert max(right["fast"], right["shuffled"]) < 0.25
     assert all(np.sum(end["counts"]) == EXAMINED for end in ends.values())
     assert all(end["exams"][-1][1] == np.trace(end["counts"]) / EXAMINED for end in ends.values())
 
 
 def test_what_does_not_exist_is_refused():
     widget = TrainLeNet()
-    for name, value in {"network": "vgg", "rate": 0.003, "batch": 7, "guess": 101}.items():
+    wrong = {"network": "vgg", "rate": 0.003, "batch": 7, "falls": 1, "shift": 3, "guess": 101}
+    for name, value in wrong.items():
         with pytest.raises(ChoiceError, match=str(value)):
             setattr(widget, name, value)
 

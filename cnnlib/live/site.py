@@ -23,7 +23,8 @@ PLANS = Path(__file__).with_name("plans")
 WIDGETS = Path(__file__).parents[1] / "widgets"
 FIGURES = Path(__file__).with_name("figures.json")
 LIST = "networks.json"
-_COMMENT = re.compile(r"^[ \t]*//.*\n", re.MULTILINE)  # a line that is one: a page need not load it
+# What a page need not load: comments, and how far lines are moved in.
+_SPARE = re.compile(r"^[ \t]*//.*\n|^[ \t]+|[ \t]+// .*", re.MULTILINE)
 WORKER = "cnnEngine"  # the global that the worker's script sets; nobody reads it
 
 
@@ -113,7 +114,7 @@ def write_site(folder: Path, keys: Iterable[str] = tuple(WEIGHTS)) -> None:
     """
     folder.mkdir(parents=True, exist_ok=True)
     for name in engine_modules():
-        text = _COMMENT.sub("", (WIDGETS / "live" / name).read_text(encoding="utf-8"))
+        text = _SPARE.sub("", (WIDGETS / "live" / name).read_text(encoding="utf-8"))
         (folder / name).write_text(text, encoding="utf-8")
     entries = {key: shipped_entry(key) for key in keys}
     for key, entry in entries.items():

@@ -16,7 +16,7 @@ import { startLine } from "./live/loader.js";
 import { fileButton } from "./live/pictures.js";
 import { readWeights, school, written } from "./train_lenet_school.js";
 
-const NAMES = ["network", "optimiser", "rate", "batch", "labels", "seed", "guess", "cell"];
+const NAMES = ["network", "optimiser", "rate", "batch", "falls", "shift", "labels", "seed", "guess", "cell"];
 const [KERNELS, SIDE] = [6, 5]; // of the first layer
 const HEIGHT = 190; // of a plot
 
@@ -29,6 +29,8 @@ function settled(changes, present, fixed) {
   s.oneOf("optimiser", fixed.optimisers);
   s.oneOf("rate", fixed.rates);
   s.oneOf("batch", fixed.batches);
+  s.oneOf("falls", fixed.falls);
+  s.oneOf("shift", fixed.shifts);
   s.oneOf("labels", ["true", "shuffled"]);
   s.whole("seed", ...fixed.seeds);
   s.whole("guess", 0, 100);
@@ -114,12 +116,13 @@ function noteOf(say, fixed, state, run) {
     return say(equal ? "note.worked" : "note.other", { seen: grouped(worked.run.seen) });
   }
   if (run.broken) return say("note.broken");
+  const over = state.falls && run.seen >= state.falls ? ` ${say("note.fallen")}` : "";
   const exam = run.exams.at(-1);
   if (!exam) return say("note.wait");
   return say(run.seen ? "note.live" : "note.begin", {
     seen: grouped(run.seen), examined: grouped(fixed.examined), right: percent(exam[1]),
     seconds: decimal(run.seconds, 0),
-  });
+  }) + over;
 }
 
 // ---- What the reader sets and presses.
@@ -140,10 +143,10 @@ function presetsOf(say, presets, onPick) {
 function settingsOf(say, controls, fixed, choose) {
   const radios = (name, options) => controls.radios(name, { label: say(name), options }).node;
   // A slider over a list of values.
-  const listed = (name, values) => {
+  const listed = (name, values, write = String) => {
+    const shown = (i) => write(values[i]);
     const plain = slider({
-      label: say(name), min: 0, max: values.length - 1, shown: (i) => String(values[i]),
-      aloud: (i) => String(values[i]), onInput: (i) => choose({ [name]: values[i] }),
+      label: say(name), min: 0, max: values.length - 1, shown, aloud: shown, onInput: (i) => choose({ [name]: values[i] }),
     });
     return controls.own(name, say(name), { node: plain.node, set: (value) => plain.set(values.indexOf(value)) }).node;
   };
@@ -155,7 +158,9 @@ function settingsOf(say, controls, fixed, choose) {
       radios("optimiser", fixed.optimisers.map((value) =>
         [value, say(`optimiser.${value}`, { momentum: String(fixed.momentum) })])),
       listed("rate", fixed.rates),
+      listed("falls", fixed.falls, (count) => say(count ? "falls.over" : "falls.never", { count: grouped(count) })),
       listed("batch", fixed.batches),
+      listed("shift", fixed.shifts, (count) => say("shift.pixels", { count })),
       controls.slider("seed", { label: say("seed"), min: fixed.seeds[0], max: fixed.seeds[1] }).node,
       controls.slider("guess", {
         label: say("guess"), min: 0, max: 100, shown: written, aloud: written,

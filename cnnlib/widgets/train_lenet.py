@@ -16,12 +16,14 @@ from cnnlib.widgets.train_lenet_sums import (
     DECAY,
     EXAM,
     EXAMINED,
+    FALLS,
     KEYS,
     MOMENTUM,
     OPTIMISERS,
     RATES,
     RUBBISH,
     SEEDS,
+    SHIFTS,
     course,
     parameters,
 )
@@ -30,11 +32,18 @@ from cnnlib.widgets.words import fixed_point
 
 WORKED = 4000  # digits that the course in the still picture has seen
 
+
+def _begin(optimiser: str, rate: float, **others: Any) -> dict[str, Any]:
+    plain = {"batch": 20, "labels": "true", "falls": 0, "shift": 0}
+    return {"optimiser": optimiser, "rate": rate, **plain, **others}
+
+
 #: Ways to begin, each a button: what it sets.
 PRESETS = {
-    "steady": {"optimiser": "adamw", "rate": 0.002, "batch": 20, "labels": "true"},
-    "fast": {"optimiser": "sgd", "rate": 1, "batch": 20, "labels": "true"},
-    "shuffled": {"optimiser": "adamw", "rate": 0.002, "batch": 20, "labels": "shuffled"},
+    "steady": _begin("adamw", 0.002),
+    "falling": _begin("adamw", 0.005, falls=40000, shift=1),
+    "fast": _begin("sgd", 1),
+    "shuffled": _begin("adamw", 0.002, labels="shuffled"),
 }
 FIRST = {"network": KEYS[0], **PRESETS["steady"], "seed": 1, "guess": 50, "cell": [4, 9]}
 
@@ -46,9 +55,10 @@ class TrainLeNet(LiveWidget, stem="train_lenet"):
     heart is not learning.
 
     ``network``, one of ``KEYS``, ``labels``, "true" or "shuffled", and ``seed`` begin a new course;
-    ``optimiser``, ``rate`` and ``batch`` change it on the way. The seed fixes the first weights and
-    the order of the digits. ``guess`` is the reader's prediction, in percent, and ``cell`` a place
-    of the confusion matrix, (label, answer).
+    ``optimiser``, ``rate``, ``batch``, ``falls`` (in how many digits the rate falls to zero; 0: it
+    stays) and ``shift`` (by how many pixels digits are shifted at most) change it on the way.
+    The seed fixes the first weights, the order of the digits and their shifts. ``guess`` is the
+    reader's prediction, in percent, and ``cell`` a place of the confusion matrix, (label, answer).
 
     Before the reader trains, the course that Python has run is in sight: see
     :func:`train_lenet_sums.course`. ``ChoiceError`` for what does not exist.
@@ -60,6 +70,8 @@ class TrainLeNet(LiveWidget, stem="train_lenet"):
     optimiser = Choice()
     rate = Choice()
     batch = Choice()
+    falls = Choice()
+    shift = Choice()
     labels = Choice()
     seed = Choice()
     guess = Choice()
@@ -78,6 +90,8 @@ class TrainLeNet(LiveWidget, stem="train_lenet"):
             "optimisers": OPTIMISERS,
             "rates": RATES,
             "batches": BATCHES,
+            "falls": FALLS,
+            "shifts": SHIFTS,
             "seeds": SEEDS,
             "momentum": MOMENTUM,
             "decay": DECAY,
@@ -101,6 +115,8 @@ class TrainLeNet(LiveWidget, stem="train_lenet"):
         s.one_of("optimiser", fixed["optimisers"])
         s.one_of("rate", fixed["rates"])
         s.one_of("batch", fixed["batches"])
+        s.one_of("falls", fixed["falls"])
+        s.one_of("shift", fixed["shifts"])
         s.one_of("labels", ["true", "shuffled"])
         s.whole("seed", *fixed["seeds"])
         s.whole("guess", 0, 100)
@@ -157,6 +173,8 @@ def _course(state: Mapping[str, Any]) -> dict[str, Any]:
         state["labels"] == "shuffled",
         state["seed"],
         WORKED,
+        state["falls"],
+        state["shift"],
     )
     return {**found, "told": _smooth(found["told"])}
 

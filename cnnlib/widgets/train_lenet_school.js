@@ -9,9 +9,9 @@ const POINTS = 400; // of the loss's curve, at most
 // How a course begins (another such text begins another), and what may change on the way.
 const beginOf = ({ network, labels, seed }) => [network, labels, seed].join(" ");
 
-function howOf({ optimiser, rate }, { momentum, decay }) {
+function howOf({ optimiser, rate, falls, shift }, { momentum, decay }) {
   return {
-    optimiser: optimiser === "adamw" ? "adamw" : "sgd", lr: rate,
+    optimiser: optimiser === "adamw" ? "adamw" : "sgd", lr: rate, falls, shift,
     momentum: optimiser === "momentum" ? momentum : 0,
     weight_decay: optimiser === "adamw" ? decay : 0,
   };
@@ -58,13 +58,16 @@ export function school({ open, data, fixed, changed }) {
     });
   }
 
+  // Whether the course's rate has fallen to zero.
+  const ended = () => Boolean(run && begun === beginOf(wanted) && wanted.falls && run.seen >= wanted.falls);
+
   // What is to be done next: what waits, a new course, an exam that is due, or training.
   function workOf() {
     if (waiting.length) return waiting.shift();
     if (begun !== beginOf(wanted) || given) return begin;
     if (run.broken) return null;
     if (run.exams.length === 0 || (run.seen % fixed.exam === 0 && run.exams.at(-1)[0] !== run.seen)) return examine;
-    return training || steps ? teach : null;
+    return (training || steps) && !ended() ? teach : null;
   }
 
   async function begin(network, settings, current) {
@@ -108,7 +111,7 @@ export function school({ open, data, fixed, changed }) {
     run.seconds += (performance.now() - begunAt) / 1000;
     const good = points.filter(([, loss]) => Number.isFinite(loss));
     Object.assign(run, { told: thinned([...run.told, ...good]), seen, broken, first: broken ? run.first : first });
-    if (broken) training = false;
+    if (broken || ended()) training = false;
   }
 
   return {
@@ -116,15 +119,16 @@ export function school({ open, data, fixed, changed }) {
     status: () => ({ ...loader.status(), training, run }),
     follow(settings) {
       wanted = settings;
+      if (ended()) [training, steps] = [false, 0];
       loader.kick();
     },
     train(on) {
-      [training, steps] = [on, 0];
+      [training, steps] = [on && !ended(), 0];
       changed();
       loader.kick();
     },
     step() {
-      [training, steps] = [false, 1];
+      [training, steps] = [false, Number(!ended())];
       changed();
       loader.kick();
     },

@@ -1,6 +1,8 @@
 """A course of training, drawn from a seed: the twin of ``live/course.js``, with torch's steps."""
 
+import json
 from functools import cache, partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,13 +11,15 @@ KEYS = ("lenet_modern", "lenet5")
 OPTIMISERS = ("adamw", "momentum", "sgd")
 RATES = (0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2)
 BATCHES = (4, 10, 20, 40, 100, 200)
+FALLS = (0, 8000, 16000, 24000, 32000, 40000, 60000)  # digits until the rate is zero; 0: it stays
+SHIFTS = (0, 1, 2)  # pixels; a digit has two of paper on each side
 SEEDS = (1, 5)
 RUBBISH = {"lenet5": 20.0}  # j of LeNet-5's loss, see cnnlib.train.losses
 MOMENTUM = 0.9
 DECAY = 0.01  # of AdamW
 EXAM = 2000  # so many digits seen lie between two exams; every batch size divides it
 EXAMINED = 1000  # held-out digits of an exam: a hundred of each
-STREAMS = {"labels": 500, "order": 1000}
+STREAMS = {"labels": 500, "order": 1000, "shifts": 2000}
 
 
 def draws(seed: int, count: int) -> np.ndarray:
@@ -35,6 +39,11 @@ def order_of(count: int, seed: int) -> list[int]:
         j = int(draw * (i + 1))
         order[i], order[j] = order[j], order[i]
     return order
+
+
+def shifts_of(count: int, seed: int, most: int) -> np.ndarray:
+    """How far each digit is shifted, (count, 2): rows down, columns to the right, -most to most."""
+    return np.floor(draws(seed, 2 * count) * (2 * most + 1)).astype(int).reshape(count, 2) - most
 
 
 @cache
@@ -84,9 +93,20 @@ def start(key: str, seed: int) -> dict[str, np.ndarray]:
 
 @cache
 def course(
-    key: str, optimiser: str, rate: float, batch: int, shuffled: bool, seed: int, seen: int
+    key: str,
+    optimiser: str,
+    rate: float,
+    batch: int,
+    shuffled: bool,
+    seed: int,
+    seen: int,
+    falls: int = 0,
+    shift: int = 0,
 ) -> dict[str, Any]:
     """What the page's course does until it has seen so many digits, by torch.
+
+    The rate falls evenly, and is zero when ``falls`` digits are seen; it stays where ``falls`` is
+    0. Each digit is shifted by up to ``shift`` pixels, each time by others.
 
     ``told``: of each step [digits seen, loss]. ``exams``: [digits seen, share right of the held-out
     digits]. ``counts``: of the last exam, labels down and answers across. ``start`` and
@@ -134,13 +154,20 @@ def course(
 
     counts, begun = exam(), first()
     told, exams, done, broken = [], [[0, float(np.trace(counts)) / EXAMINED]], 0, False
-    orders: dict[int, list[int]] = {}
+    drawn: dict[int, tuple[list[int], np.ndarray]] = {}
     while done < seen and not broken:
         turn, place = divmod(done, len(train))
-        if turn not in orders:
-            orders = {turn: order_of(len(train), seed + STREAMS["order"] + turn)}
-        numbers = orders[turn][place : place + batch]
-        scores = network(preprocess(key, train.images[numbers]))
+        if turn not in drawn:
+            order = order_of(len(train), seed + STREAMS["order"] + turn)
+            drawn = {turn: (order, shifts_of(len(train), seed + STREAMS["shifts"] + turn, shift))}
+        numbers, moves = (part[place : place + batch] for part in drawn[turn])
+        images = preprocess(key, train.images[numbers])
+        if shift:
+            pairs = zip(images, moves.tolist(), strict=True)
+            images = torch.stack([image.roll(move, (1, 2)) for image, move in pairs])
+        if falls:
+            steps.param_groups[0]["lr"] = rate * max(0.0, 1 - done / falls)
+        scores = network(images)
         wanted = torch.as_tensor(labels[numbers]).long()
         loss = cost(scores, wanted)
         steps.zero_grad()
@@ -162,3 +189,41 @@ def course(
         "seen": done,
         "broken": broken,
     }
+
+
+# --- Courses to compare ---------------------------------------------------------------------------
+
+COURSES = Path(__file__).with_name("train_lenet_courses.json")
+ARMS = {  # name -> (falls, shift)
+    "as it is": (0, 0),
+    "shifted": (0, 1),
+    "falling": (40_000, 0),
+    "falling, shifted": (40_000, 1),
+}
+COMPARED = {"key": "lenet_modern", "optimiser": "adamw", "rate": 0.005, "batch": 20}
+COMPARED_SEEN = 40_000
+
+
+def read_courses() -> dict[str, list[list[float]]]:
+    """Of each arm, and of each seed, the share right at each exam: every ``EXAM`` digits, from 0.
+
+    ``python -m cnnlib.widgets.train_lenet_sums`` computes them anew, some minutes long.
+    """
+    return json.loads(COURSES.read_text(encoding="utf-8"))
+
+
+def _write_courses() -> None:
+    found: dict[str, list[list[float]]] = {}
+    for arm, (falls, shift) in ARMS.items():
+        for seed in range(SEEDS[0], SEEDS[1] + 1):
+            run = course(
+                **COMPARED, shuffled=False, seed=seed, seen=COMPARED_SEEN, falls=falls, shift=shift
+            )
+            found.setdefault(arm, []).append([right for _, right in run["exams"]])
+            print(arm, seed, found[arm][-1][-1], flush=True)
+    lines = (f" {json.dumps(arm)}: {json.dumps(rows)}" for arm, rows in found.items())
+    COURSES.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    _write_courses()

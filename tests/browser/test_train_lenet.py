@@ -62,6 +62,32 @@ def test_a_seeds_course_is_the_one_that_torch_takes(show, key):
         assert np.sum(found["counts"]) == 1000
 
 
+def test_a_falling_rate_and_shifted_digits_are_torchs(show):
+    page = show(TrainLeNet())
+    how = {"optimiser": "adamw", "lr": 0.005, "momentum": 0, "weight_decay": 0.01}
+    found = page.evaluate(COURSE, ["lenet_modern", how | {"falls": 220, "shift": 2}, 3, 20, 10])
+    ours = course("lenet_modern", "adamw", 0.005, 20, False, 3, 200, 220, 2)
+    np.testing.assert_allclose(found["losses"], [loss for _, loss in ours["told"]], rtol=2e-4)
+    np.testing.assert_allclose(found["first"], ours["first"], atol=1e-4)
+    still = course("lenet_modern", "adamw", 0.005, 20, False, 3, 200)
+    assert np.abs(np.subtract(still["first"], ours["first"])).max() > 0.01
+
+
+def test_the_course_is_over_when_its_rate_has_fallen_to_zero(show):
+    page = load(show(TrainLeNet()))
+    choose(page, falls=8000, batch=200)
+    page.get_by_role("button", name="Train", exact=True).click()
+    expect(page.locator(".tl-note")).to_contain_text("the course is over", timeout=60_000)
+    expect(page.locator(".tl-note")).to_contain_text("Digits seen: 8,000.")
+    page.get_by_role("button", name="One step").click()
+    page.get_by_role("button", name="Train", exact=True).click()
+    expect(page.get_by_role("button", name="Train", exact=True)).to_be_visible()
+    expect(page.locator(".tl-note")).to_contain_text("Digits seen: 8,000.")
+    choose(page, falls=0)
+    page.get_by_role("button", name="One step").click()
+    expect(page.locator(".tl-note")).to_contain_text("Digits seen: 8,200.")
+
+
 def test_a_reader_trains_pauses_steps_and_begins_anew(show):
     page = show(TrainLeNet())
     wanted = []

@@ -9,7 +9,7 @@ import { Trainer } from "./training.js";
 
 const SIDE = 28;
 const CLASSES = 10;
-const STREAMS = { labels: 500, order: 1000 }; // what is drawn from a seed, apart from the weights
+const STREAMS = { labels: 500, order: 1000, shifts: 2000 }; // what is drawn from a seed, apart from the weights
 
 // The numbers from 0 to count - 1 in an order that the seed draws (Fisher and Yates).
 export function orderOf(count, seed) {
@@ -52,52 +52,62 @@ export class Course {
     Object.assign(this, { network, digits, seed });
     const { mean, std, height, width } = network.plan.preprocessing;
     this.levels = Float32Array.from({ length: 256 }, (_, pixel) => (pixel - mean[0]) / std[0]);
-    this.input = new Float32Array(height * width).fill(this.levels[0]);
+    this.size = height * width;
     this.corner = [(height - SIDE) / 2, (width - SIDE) / 2];
     this.width = width;
     const labels = Array.from(digits.labels.subarray(0, digits.train));
     this.labels = shuffled ? orderOf(digits.train, seed + STREAMS.labels).map((i) => labels[i]) : labels;
     this.trainer = new Trainer(network, how);
     this.seen = 0;
-    this.order = null;
+    this.pass = null;
   }
 
-  // Image `number` as the network's input, on paper of its own.
-  image(number, into = this.input.slice()) {
+  // Image `number` as the network's input, so many rows further down and columns to the right than in its middle.
+  image(number, [down, right] = [0, 0]) {
     const [top, left] = this.corner;
+    const into = new Float32Array(this.size).fill(this.levels[0]);
     const start = number * SIDE * SIDE;
     for (let y = 0; y < SIDE; y += 1) {
-      for (let x = 0; x < SIDE; x += 1) {
-        into[(y + top) * this.width + x + left] = this.levels[this.digits.images[start + y * SIDE + x]];
-      }
+      const row = (y + top + down) * this.width + left + right;
+      for (let x = 0; x < SIDE; x += 1) into[row + x] = this.levels[this.digits.images[start + y * SIDE + x]];
     }
     return into;
   }
 
-  // The next `count` of the training digits; behind the last there is a new order.
-  next(count) {
+  // The next `count` of the training digits, {number, by}: `by` is how far it is shifted, `most` pixels up, down
+  // and to the sides. Behind the last digit there is a new order.
+  next(count, most) {
     const { train } = this.digits;
     return Array.from({ length: count }, (_, i) => {
       const [pass, place] = [Math.floor((this.seen + i) / train), (this.seen + i) % train];
-      if (this.order?.pass !== pass) this.order = { pass, list: orderOf(train, this.seed + STREAMS.order + pass) };
-      return this.order.list[place];
+      if (this.pass?.pass !== pass) {
+        const draw = drawsOf(this.seed + STREAMS.shifts + pass);
+        const order = orderOf(train, this.seed + STREAMS.order + pass);
+        this.pass = { pass, order, draws: Array.from({ length: 2 * train }, () => draw()) };
+      }
+      const { order, draws } = this.pass;
+      const by = [0, 1].map((axis) => Math.floor(draws[2 * place + axis] * (2 * most + 1)) - most);
+      return { number: order[place], by };
     });
   }
 
   // Steps until `steps` are made, `until` digits are seen or the time is up, one at least. `how` may
-  // have changed; another optimiser begins without the old one's memory. Gives {told, seen, first}: of
+  // have changed; another optimiser begins without the old one's memory. The rate falls evenly, and is zero
+  // when `how.falls` digits are seen; it stays where `falls` is 0. Digits are shifted by up to `how.shift` pixels. Gives {told, seen, first}: of
   // each step its {loss, right, count}, and the first layer's kernels.
   async teach({ batch, steps, until, time, how }) {
     if (how.optimiser !== this.trainer.how.optimiser) this.trainer = new Trainer(this.network, how);
     else Object.assign(this.trainer.how, how);
+    const { lr, falls = 0, shift = 0 } = how;
     const begun = performance.now();
     const told = [];
     do {
-      const numbers = this.next(Math.min(batch, until - this.seen));
-      const images = numbers.map((number) => this.image(number));
-      const step = await this.trainer.step(images, numbers.map((number) => this.labels[number]));
-      this.seen += numbers.length;
-      told.push({ ...step, count: numbers.length });
+      const taken = this.next(Math.min(batch, until - this.seen), shift);
+      const images = taken.map(({ number, by }) => this.image(number, by));
+      if (falls) this.trainer.how.lr = lr * Math.max(0, 1 - this.seen / falls);
+      const step = await this.trainer.step(images, taken.map(({ number }) => this.labels[number]));
+      this.seen += taken.length;
+      told.push({ ...step, count: taken.length });
     } while (told.length < steps && this.seen < until && performance.now() - begun < time);
     return { told, seen: this.seen, first: this.first() };
   }
@@ -113,7 +123,7 @@ export class Course {
     const counts = Array.from({ length: CLASSES }, () => new Array(CLASSES).fill(0));
     for (let i = 0; i < count; i += 1) {
       const number = this.digits.train + i;
-      this.network.runAtOnce(this.image(number, this.input));
+      this.network.runAtOnce(this.image(number));
       const { scores } = this.network;
       const most = Math.max(...scores);
       const best = scores.indexOf(most);
