@@ -23,8 +23,13 @@ PLANS = Path(__file__).with_name("plans")
 WIDGETS = Path(__file__).parents[1] / "widgets"
 FIGURES = Path(__file__).with_name("figures.json")
 LIST = "networks.json"
-# What a page need not load: comments, and how far lines are moved in.
-_SPARE = re.compile(r"^[ \t]*//.*\n|^[ \t]+|[ \t]+// .*", re.MULTILINE)
+# What a page need not load: comments, how far lines are moved in, and blanks beside signs, the
+# second group. Texts between quotes, the first group, stay as they are.
+_SPARE = re.compile(
+    r'("(?:[^"\\\n]|\\.)*"|`(?:[^`\\]|\\.)*`)'
+    r"|^[ \t]*//.*\n|^[ \t]+|[ \t]*// .*|[ \t]*([=,{}();?:*&|<>]+)[ \t]*",
+    re.MULTILINE,
+)
 WORKER = "cnnEngine"  # the global that the worker's script sets; nobody reads it
 
 
@@ -106,6 +111,11 @@ def worker_script() -> str:
     return bundle_script(WIDGETS, ["live/worker"], WORKER)
 
 
+def packed(module: str) -> str:
+    """A module of the engine without what a page need not load: comments and most blanks."""
+    return _SPARE.sub(lambda found: found[1] or found[2] or "", module)
+
+
 def write_site(folder: Path, keys: Iterable[str] = tuple(WEIGHTS)) -> None:
     """Write all that pages need into ``folder``: the engine, the networks, and their list.
 
@@ -114,7 +124,7 @@ def write_site(folder: Path, keys: Iterable[str] = tuple(WEIGHTS)) -> None:
     """
     folder.mkdir(parents=True, exist_ok=True)
     for name in engine_modules():
-        text = _SPARE.sub("", (WIDGETS / "live" / name).read_text(encoding="utf-8"))
+        text = packed((WIDGETS / "live" / name).read_text(encoding="utf-8"))
         (folder / name).write_text(text, encoding="utf-8")
     entries = {key: shipped_entry(key) for key in keys}
     for key, entry in entries.items():
@@ -124,8 +134,8 @@ def write_site(folder: Path, keys: Iterable[str] = tuple(WEIGHTS)) -> None:
         script = f"(globalThis.cnnNetworks ??= {{}})[{json.dumps(key)}] = {json.dumps(content)};\n"
         path.with_name(f"{path.name}.js").write_text(script, encoding="utf-8")
     (folder / "digits.gz").write_bytes(digits_file())
-    packed = json.dumps(base64.b64encode(digits_file()).decode("ascii"))
-    script = f"(globalThis.cnnData ??= {{}}).digits = {packed};\n"
+    digits = json.dumps(base64.b64encode(digits_file()).decode("ascii"))
+    script = f"(globalThis.cnnData ??= {{}}).digits = {digits};\n"
     (folder / "digits.gz.js").write_text(script, encoding="utf-8")
     (folder / LIST).write_text(json.dumps(entries, indent=1) + "\n", encoding="utf-8")
     script = f"globalThis.cnnWorker = {json.dumps(worker_script())};\n"

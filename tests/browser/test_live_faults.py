@@ -185,11 +185,14 @@ def test_the_binary_without_fused_sums_gives_the_same(new_page, serve, site):
     from cnnlib.weights import load_weights
 
     image = example(KEY)
-    script = site / "live" / "kernel.js"
+    script = site / "live" / "arena.js"
+    code = "import('./live/arena.js').then(({ kernelCode }) => Array.from(kernelCode()))"
+    assert bytes(page.evaluate(code)).count(b"\xfd\x85\x02") == 10  # Chromium knows relaxed_madd
     text = script.read_text()
-    script.write_text(text.replace("export const FUSED", "export const PLAIN_TOO").replace(
-        "export const PLAIN =", "export const FUSED = 'AGFzbQ==';\nexport const PLAIN ="
-    ))  # fmt: skip
+    assert r"\xfd\x85\x02" in text
+    script.write_text(text.replace(r"\xfd\x85\x02", r"\xfd\xff\xff"))  # no instruction
+    page.reload()
+    assert bytes(page.evaluate(code)).count(b"\xfd\xe6\x01") == 10
     (found,) = ask(page, KEY, image, ("run", {}))
     with torch.no_grad():
         assert apart(found["scores"], load_weights(KEY)(image)) < 1e-5

@@ -2,6 +2,8 @@
 // picture are the columns of the other, [k][windows]. k counts the numbers that a window holds.
 // Eight windows are laid side by side at a time (see kernel.wat); the whole second matrix never exists.
 
+import { windowsOn } from "./parts.js";
+
 const EIGHT = 8;
 
 export const conv2d = {
@@ -52,9 +54,14 @@ export const conv2d = {
     }
   },
 
-  forward(net, { inputs, output }, s) {
+  windows: (part, s, { stride, dilation, weight }) => windowsOn(part, {
+    kernel: weight.shape.slice(2), stride, dilation, padding: [s.top, s.left], count: [s.rows, s.columns],
+  }),
+
+  forward(net, { inputs, output }, s, part = [0, s.rows, 0, s.columns]) {
     const { kernel } = net.arena;
     const windows = s.rows * s.columns;
+    const firsts = firstsOf(s, part);
     const from = frameOf(net, s, net.address[inputs[0]]);
     const to = net.address[output];
     const row = 4 * windows;
@@ -64,7 +71,7 @@ export const conv2d = {
       const weights = s.weights + 16 * g * s.panels * s.k;
       const biases = s.biases + 16 * g * s.panels;
       const target = to + g * s.own * row;
-      for (let n = 0; n < windows; n += EIGHT) {
+      for (const n of firsts) {
         const count = Math.min(EIGHT, windows - n);
         packWindows(kernel, s, source, n, count);
         if (count === EIGHT) {
@@ -154,6 +161,19 @@ export const conv2d = {
     }
   },
 };
+
+// Which windows begin a tile of eight, so that the tiles hold a part. Others between two rows of it come along.
+function firstsOf({ columns }, [top, bottom, left, right]) {
+  const firsts = [];
+  let end = 0;
+  for (let y = top; y < bottom; y += 1) {
+    for (let n = Math.max(y * columns + left, end); n < y * columns + right; n = end) {
+      firsts.push(n);
+      end = n + EIGHT;
+    }
+  }
+  return firsts;
+}
 
 // Where each window begins, in bytes from the frame's first number.
 function windowStarts(rows, columns, [down, across], broad) {

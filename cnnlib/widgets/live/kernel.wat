@@ -4,6 +4,9 @@
 ;; are 32-bit floats. A product of matrices C = A B + bias is made in tiles of four rows and eight columns,
 ;; whose 32 sums stay in registers. `pack` and `pack_row` lay the eight columns of B side by side first;
 ;; for a convolution a column is a window of the picture.
+;;
+;; Where a product is added to a local sum, the product stands first: arena.js makes the two one instruction,
+;; where the browser knows it.
 (module
   (import "engine" "memory" (memory 1))
 
@@ -30,17 +33,17 @@
         (local.set $bl (v128.load (local.get $from)))
         (local.set $br (v128.load offset=16 (local.get $from)))
         (local.set $w (v128.load32_splat (local.get $a)))
-        (local.set $c0l (f32x4.add (local.get $c0l) (f32x4.mul (local.get $w) (local.get $bl))))
-        (local.set $c0r (f32x4.add (local.get $c0r) (f32x4.mul (local.get $w) (local.get $br))))
+        (local.set $c0l (f32x4.add (f32x4.mul (local.get $w) (local.get $bl)) (local.get $c0l)))
+        (local.set $c0r (f32x4.add (f32x4.mul (local.get $w) (local.get $br)) (local.get $c0r)))
         (local.set $w (v128.load32_splat offset=4 (local.get $a)))
-        (local.set $c1l (f32x4.add (local.get $c1l) (f32x4.mul (local.get $w) (local.get $bl))))
-        (local.set $c1r (f32x4.add (local.get $c1r) (f32x4.mul (local.get $w) (local.get $br))))
+        (local.set $c1l (f32x4.add (f32x4.mul (local.get $w) (local.get $bl)) (local.get $c1l)))
+        (local.set $c1r (f32x4.add (f32x4.mul (local.get $w) (local.get $br)) (local.get $c1r)))
         (local.set $w (v128.load32_splat offset=8 (local.get $a)))
-        (local.set $c2l (f32x4.add (local.get $c2l) (f32x4.mul (local.get $w) (local.get $bl))))
-        (local.set $c2r (f32x4.add (local.get $c2r) (f32x4.mul (local.get $w) (local.get $br))))
+        (local.set $c2l (f32x4.add (f32x4.mul (local.get $w) (local.get $bl)) (local.get $c2l)))
+        (local.set $c2r (f32x4.add (f32x4.mul (local.get $w) (local.get $br)) (local.get $c2r)))
         (local.set $w (v128.load32_splat offset=12 (local.get $a)))
-        (local.set $c3l (f32x4.add (local.get $c3l) (f32x4.mul (local.get $w) (local.get $bl))))
-        (local.set $c3r (f32x4.add (local.get $c3r) (f32x4.mul (local.get $w) (local.get $br))))
+        (local.set $c3l (f32x4.add (f32x4.mul (local.get $w) (local.get $bl)) (local.get $c3l)))
+        (local.set $c3r (f32x4.add (f32x4.mul (local.get $w) (local.get $br)) (local.get $c3r)))
         (local.set $a (i32.add (local.get $a) (i32.const 16)))
         (local.set $from (i32.add (local.get $from) (i32.const 32)))
         (br_if $next (local.tee $left (i32.sub (local.get $left) (i32.const 1)))))
@@ -115,7 +118,7 @@
     (local $c v128)
     (loop $next
       (local.set $c (v128.load (local.get $to)))
-      (v128.store (local.get $to) (f32x4.add (local.get $c) (f32x4.mul (v128.load (local.get $from)) (f32x4.splat (local.get $times)))))
+      (v128.store (local.get $to) (f32x4.add (f32x4.mul (v128.load (local.get $from)) (f32x4.splat (local.get $times))) (local.get $c)))
       (local.set $from (i32.add (local.get $from) (i32.const 16)))
       (local.set $to (i32.add (local.get $to) (i32.const 16)))
       (br_if $next (local.tee $fours (i32.sub (local.get $fours) (i32.const 1))))))
@@ -129,7 +132,7 @@
       (local.set $left (local.get $k))
       (local.set $from (local.get $x))
       (loop $next
-        (local.set $c (f32x4.add (local.get $c) (f32x4.mul (v128.load (local.get $a)) (v128.load (local.get $from)))))
+        (local.set $c (f32x4.add (f32x4.mul (v128.load (local.get $a)) (v128.load (local.get $from))) (local.get $c)))
         (local.set $a (i32.add (local.get $a) (i32.const 16)))
         (local.set $from (i32.add (local.get $from) (i32.const 16)))
         (br_if $next (local.tee $left (i32.sub (local.get $left) (i32.const 1)))))

@@ -4,6 +4,7 @@ import { Arena, LiveError } from "./arena.js";
 import { plainest } from "./convolution.js";
 import { CURVES } from "./curves.js";
 import { OPERATORS } from "./operators.js";
+import { changedPart, partBehind } from "./parts.js";
 
 // What a rectifier sends back: only where its own input was let through (`gated`), only a signal above 0
 // (`rectified`). Springenberg et al. 2015, Fig. 1; the same table stands in cnnlib/inside/deconvnet.py.
@@ -41,6 +42,7 @@ export class Network {
 
   // Takes the weights anew, after they have changed.
   reload() {
+    this.kept = false;
     this.dense.clear();
     for (const { operator, state } of this.steps) {
       operator.load?.(this, state);
@@ -98,13 +100,23 @@ export class Network {
 
   // ---- Forwards.
 
-  // Runs the steps; `breathe`, awaited between them, may end it by an error.
+  // Runs the steps; `breathe`, awaited between them, may end it by an error. Where the image is as it was at the
+  // last run, what that run has made stays.
   async run(image, breathe = null) {
-    this.fill(image);
-    for (const { step, operator, state } of this.steps) {
-      operator.forward(this, step, state);
+    for (const { step, operator, state, part } of this.due(image)) {
+      operator.forward(this, step, state, part);
       if (breathe) await breathe();
     }
+    this.kept = true;
+  }
+
+  // The steps that have something to do, each with the part of its output.
+  due(image) {
+    const before = this.kept ? this.values(0).slice() : null;
+    this.fill(image);
+    const parts = [changedPart(before, image, this.shapes[0])];
+    for (const each of this.steps) parts[each.step.output] = partBehind(each, parts, this.shapes);
+    return this.steps.map((each) => ({ ...each, part: parts[each.step.output] })).filter(({ part }) => part);
   }
 
   runAtOnce(image) {
@@ -118,6 +130,7 @@ export class Network {
       const found = image?.length === undefined ? typeof image : `${image.length} numbers`;
       throw new LiveError("input", `image: expected a Float32Array of ${shape.join("x")}, found ${found}`);
     }
+    this.kept = false;
     this.values(0).set(image);
   }
 

@@ -6,6 +6,7 @@ import { LiveError } from "./arena.js";
 import { conv2d, conv_transpose2d, linear } from "./convolution.js";
 import { adaptive_avg_pool2d, adaptive_max_pool2d, avg_pool2d, max_pool2d } from "./pools.js";
 import { CURVES } from "./curves.js";
+import { isWhole } from "./parts.js";
 
 const keep = (net, step) => step;
 const product = (sizes) => sizes.reduce((one, other) => one * other, 1);
@@ -31,11 +32,14 @@ function eachPlace(shape, strides, start, use) {
 
 // A rectifier, max(x, 0) or min(max(x, 0), max), or another clamp. RULES of rules.js is asked for the first.
 const clamp = {
+  local: true, // each number hangs on those at its own place
+
   open: (net, step) => ({ ...step, low: step.min ?? -Infinity, high: step.max ?? Infinity }),
 
-  forward(net, { inputs, output }, { low, high }) {
+  forward(net, { inputs, output }, { low, high }, part) {
     if (low === 0 && high === Infinity) {
-      net.arena.kernel.rectify(net.address[inputs[0]], net.address[output], Math.ceil(net.sizes[output] / 4));
+      eachPiece(net.shapes[output], part, (start, count) => net.arena.kernel.rectify(
+        net.address[inputs[0]] + 4 * start, net.address[output] + 4 * start, Math.ceil(count / 4)));
       return;
     }
     const [x, y] = [net.values(inputs[0]), net.values(output)];
@@ -56,7 +60,20 @@ const clamp = {
   },
 };
 
+// Calls use(start, count) for the numbers of a part, whole rows of each map.
+function eachPiece(shape, part, use) {
+  if (!part || isWhole(part, shape)) {
+    use(0, product(shape));
+    return;
+  }
+  const [, channels, height, width] = shape;
+  const [top, bottom] = part;
+  for (let c = 0; c < channels; c += 1) use((c * height + top) * width, (bottom - top) * width);
+}
+
 const bend = {
+  local: true,
+
   open(net, step) {
     const curve = CURVES[step.curve];
     if (!curve) throw new LiveError("plan", `the plan has a curve ${step.curve}, which the engine does not know`);
@@ -77,6 +94,7 @@ const bend = {
 };
 
 const scale = {
+  local: true,
   open: keep,
 
   forward(net, { inputs, output }, { times, plus }) {
@@ -94,6 +112,7 @@ const scale = {
 
 // At test batch normalisation is a scale and a shift a channel.
 const batch_norm = {
+  local: true,
   open: (net, step) => ({ ...step, plane: product(net.shapes[step.output].slice(2)) }),
 
   load(net, s) {
@@ -123,6 +142,7 @@ const batch_norm = {
 
 // Local response normalisation: y = x / (k + alpha / size * sum of x^2 over `size` channels)^beta.
 const lrn = {
+  local: true,
   open(net, step) {
     const [, channels, ...grid] = net.shapes[step.output];
     const bases = new Float64Array(net.sizes[step.output]);
@@ -221,6 +241,7 @@ function share(wins) {
 
 // Tensors of different shapes are spread out over each other, as in torch. One may be a constant.
 const binary = {
+  local: true,
   open(net, step) {
     const shape = net.shapes[step.output];
     const inputs = [...step.inputs];
@@ -386,6 +407,7 @@ const reshape = {
 };
 
 const cat = {
+  local: true,
   open(net, { inputs, output, dim }) {
     const inner = product(net.shapes[output].slice(dim + 1));
     const outer = product(net.shapes[output].slice(0, dim));

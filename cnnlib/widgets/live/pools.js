@@ -1,5 +1,10 @@
 // Pools: a window of a map becomes one number.
 
+import { windowsOn } from "./parts.js";
+
+const windows = (part, s, { kernel_size: kernel, stride, padding, dilation = [1, 1] }) =>
+  windowsOn(part, { kernel, stride, padding, dilation, count: [s.rows, s.columns] });
+
 function sizesOf(net, { inputs, output }) {
   const [, channels, height, width] = net.shapes[inputs[0]];
   const [, , rows, columns] = net.shapes[output];
@@ -72,6 +77,7 @@ const maximum = {
 // place after the other. What lies outside of the map is -Infinity.
 export const max_pool2d = {
   ...maximum,
+  windows,
   open(net, step) {
     const s = open(net, step);
     const [down, across] = [[s.rows, s.height], [s.columns, s.width]].map(([count, size], axis) =>
@@ -82,7 +88,7 @@ export const max_pool2d = {
     return { ...s, down, across, steps: step.dilation, margin, length, tops, best };
   },
 
-  forward(net, { inputs, output }, s) {
+  forward(net, { inputs, output }, s, [top, bottom] = [0, s.rows]) {
     const { kernel } = net.arena;
     const { channels, height, width, rows, columns, down, steps: [step, side], stride: [, apart], margin } = s;
     const y = net.values(output);
@@ -93,7 +99,7 @@ export const max_pool2d = {
     const inner = s.tops + 4 * margin;
     const reach = (columns - 1) * apart + 1; // as far as windows begin
     for (let c = 0; c < channels; c += 1) {
-      for (let i = 0; i < rows; i += 1) {
+      for (let i = top; i < bottom; i += 1) {
         const first = map + 4 * (c * height + down.starts[i]) * width;
         kernel.larger(first, first, inner, fours);
         for (let q = down.starts[i] + step; q < down.ends[i]; q += step) {
@@ -158,6 +164,7 @@ export const adaptive_avg_pool2d = { ...mean, open: openAdaptive };
 
 export const avg_pool2d = {
   ...mean,
+  windows,
   open(net, step) {
     const s = open(net, step);
     const axes = [[s.rows, s.height], [s.columns, s.width]];
