@@ -17,7 +17,16 @@ function howOf({ optimiser, rate, falls, shift }, { momentum, decay }) {
   };
 }
 
-// A curve's points [seen, loss, steps], halved where there are too many.
+// A curve's points [seen, loss, steps] of the steps that follow when so many digits are seen.
+function pointsOf(told, before) {
+  let seen = before;
+  return told.map(({ loss, count }) => {
+    seen += count;
+    return [seen, loss, 1];
+  });
+}
+
+// A curve's points, halved where there are too many.
 export function thinned(points) {
   if (points.length <= POINTS) return points;
   const found = [];
@@ -102,11 +111,7 @@ export function school({ open, data, fixed, changed }) {
       { batch: settings.batch, until, how, time: TURN, steps: steps || Infinity });
     if (!current() || course !== run) return;
     steps = Math.max(0, steps - told.length);
-    const points = [];
-    told.reduce((at, { loss, count }) => {
-      points.push([at + count, loss, 1]);
-      return at + count;
-    }, run.seen);
+    const points = pointsOf(told, run.seen);
     const broken = points.some(([, loss]) => !Number.isFinite(loss));
     run.seconds += (performance.now() - begunAt) / 1000;
     const good = points.filter(([, loss]) => Number.isFinite(loss));

@@ -17,7 +17,8 @@ COMPARE = """async ([key, seed, turns]) => {
     const plan = JSON.parse(metadata.plan);
     const [partly, whole] = [new Network(plan, tensors), new Network(plan, tensors)];
     const [, channels, height, width] = plan.values[0];
-    const cellsOf = (due) => due.reduce((sum, { part: [t, b, l, r] }) => sum + (b - t) * (r - l), 0);
+    const cellsOf = (due) => due.reduce((sum, { part: [t, b, l, r] }) =>
+        sum + (b - t) * (r - l), 0);
     const draw = drawsOf(seed);
     const below = (end) => Math.floor(draw() * end);
     let image = Float32Array.from({ length: channels * height * width }, () => 2 * draw() - 1);
@@ -83,7 +84,7 @@ def test_runs_that_follow_each_other_are_whole_ones(new_page, serve, tmp_path, k
 
 
 class Odd(nn.Module):
-    """Strides, paddings and dilations that differ along the axes, branches, and every kind of pool."""
+    """Strides, paddings and dilations that differ along the axes, branches, all kinds of pools."""
 
     def __init__(self) -> None:
         super().__init__()

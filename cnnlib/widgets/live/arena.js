@@ -17,7 +17,7 @@ export class LiveError extends Error {
 // relaxed_madd and three times nop.
 export function kernelCode() {
   const plain = atob(KERNEL);
-  const fused = plain.replace(/\xfd\xe6\x01(\x20.)\xfd\xe4\x01/gs, "$1\xfd\x85\x02\x01\x01\x01");
+  const fused = plain.replace(/\xfd\xe6.(\x20.)\xfd\xe4./gs, "$1\xfd\x85\x02\x01\x01\x01");
   const found = [fused, plain].map((code) => Uint8Array.from(code, (letter) => letter.charCodeAt(0)))
     .find((code) => WebAssembly.validate(code));
   if (!found) throw new LiveError("simd", "this browser has no WebAssembly with SIMD");
