@@ -10,17 +10,22 @@ from cnnlib.models import MODELS
 from cnnlib.weights import preprocess
 from cnnlib.widgets.train_lenet import PRESETS, TrainLeNet
 from cnnlib.widgets.train_lenet_sums import (
+    ARMS,
     BATCHES,
+    COMPARED,
+    COMPARED_SEEN,
     EXAM,
     EXAMINED,
     FALLS,
     KEYS,
     RATES,
+    SEEDS,
     SHIFTS,
     course,
     draws,
     order_of,
     parameters,
+    read_courses,
     shifts_of,
     start,
 )
@@ -108,6 +113,19 @@ def test_the_presets_learn_stay_at_chance_and_learn_by_heart_only_what_is_there(
     assert max(right["fast"], right["shuffled"]) < 0.25
     assert all(np.sum(end["counts"]) == EXAMINED for end in ends.values())
     assert all(end["exams"][-1][1] == np.trace(end["counts"]) / EXAMINED for end in ends.values())
+
+
+def test_the_compared_courses_are_those_that_the_recipe_gives():
+    found = read_courses()
+    assert list(found) == list(ARMS)
+    rows = [exams for seeds in found.values() for exams in seeds]
+    assert len(rows) == len(ARMS) * SEEDS[1]
+    assert {len(exams) for exams in rows} == {COMPARED_SEEN // EXAM + 1}
+    for seed, (arm, (falls, shift)) in enumerate(ARMS.items(), start=1):
+        now = course(**COMPARED, shuffled=False, seed=seed, seen=EXAM, falls=falls, shift=shift)
+        right = [share for _, share in now["exams"]]
+        kept = found[arm][seed - 1][:2]
+        assert right == pytest.approx(kept, abs=0.02)  # machines round otherwise
 
 
 def test_what_does_not_exist_is_refused():
