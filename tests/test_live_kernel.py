@@ -1,6 +1,7 @@
 """The kernel that ships is the one that kernel.wat says."""
 
 import base64
+import gzip
 import re
 import struct
 
@@ -29,6 +30,15 @@ def test_the_kernel_is_small():
     found = binaries()
     assert found["plain"].startswith(b"\0asm")
     assert len(found["plain"]) == len(found["fused"]) < 2048
+
+
+def test_the_engine_with_its_kernel_is_at_most_25_kilobytes():
+    sizes = {
+        path.name: len(gzip.compress(packed(path.read_text(encoding="utf-8")).encode()))
+        for path in (WIDGETS / "live").glob("*.js")
+        if path.name != "home.js"
+    }
+    assert sum(sizes.values()) <= 25_000, sizes
 
 
 def test_fusing_changes_sums_of_products_and_nothing_else():
