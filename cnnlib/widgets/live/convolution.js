@@ -32,7 +32,7 @@ export const conv2d = {
     const { arena } = net;
     return {
       channels, height, width, filters, rows, columns, depth, top, left, tall, broad, k, groups, own, panels,
-      padded, weight, bias, starts, places: starts.map((b) => b / 4), distances: offsets.map((b) => b / 4),
+      padded, weight, bias, starts, distances: offsets,
       frame: padded ? arena.take(channels * tall * broad) : 0,
       offsets: arena.putInts(offsets),
       weights: arena.take(groups * panels * 4 * k),
@@ -142,7 +142,7 @@ export const conv2d = {
         for (let n = 0; n < windows; n += 1) packed[to + 4 * n] = signal[from + n];
       }
       for (let k = 0; k < s.k; k += EIGHT) {
-        const at = (j) => plane + 4 * s.distances[Math.min(k + j, s.k - 1)];
+        const at = (j) => plane + s.distances[Math.min(k + j, s.k - 1)];
         arena.kernel.pack(saw, starts, windows, at(0), at(1), at(2), at(3), at(4), at(5), at(6), at(7));
         arena.kernel.multiply(sent, saw, windows, s.panels, s.sums, 32, zeros);
         const count = Math.min(EIGHT, s.k - k);
@@ -344,8 +344,9 @@ export const linear = {
 
   backward(net, { inputs, output }, s) {
     const to = net.signal(inputs[0]);
-    eachSent(net, output, s, (r, m, sent) =>
-      net.arena.kernel.add_times(to + 4 * r * s.k, s.weights + 16 * m * s.fours, sent, s.fours));
+    eachSent(net, output, s, (r, m, sent) => {
+      if (sent !== 0) net.arena.kernel.add_times(to + 4 * r * s.k, s.weights + 16 * m * s.fours, sent, s.fours);
+    });
   },
 
   learn(net, { inputs, output }, s) {
@@ -357,7 +358,7 @@ export const linear = {
     eachSent(net, output, s, (r, m, sent) => {
       if (m === 0) row.set(x.subarray(r * s.k, (r + 1) * s.k));
       if (biases) biases[m] += sent;
-      arena.kernel.add_times(owed + 4 * m * s.k, s.row, sent, s.fours);
+      if (sent !== 0) arena.kernel.add_times(owed + 4 * m * s.k, s.row, sent, s.fours);
     });
   },
 };
