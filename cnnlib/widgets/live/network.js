@@ -4,7 +4,7 @@ import { Arena, LiveError } from "./arena.js";
 import { plainest } from "./convolution.js";
 import { CURVES } from "./curves.js";
 import { OPERATORS } from "./operators.js";
-import { changedPart, partBehind } from "./parts.js";
+import { changedPart, partBehind, wholeOf } from "./parts.js";
 
 // What a rectifier sends back: only where its own input was let through (`gated`), only a signal above 0
 // (`rectified`). Springenberg et al. 2015, Fig. 1; the same table stands in cnnlib/inside/deconvnet.py.
@@ -114,8 +114,8 @@ export class Network {
   due(image) {
     const before = this.kept ? this.values(0).slice() : null;
     this.fill(image);
-    const parts = [changedPart(before, image, this.shapes[0])];
-    for (const each of this.steps) parts[each.step.output] = partBehind(each, parts, this.shapes);
+    const parts = before ? [changedPart(before, image, this.shapes[0])] : this.shapes.map(wholeOf);
+    if (before) for (const each of this.steps) parts[each.step.output] = partBehind(each, parts, this.shapes);
     return this.steps.map((each) => ({ ...each, part: parts[each.step.output] })).filter(({ part }) => part);
   }
 

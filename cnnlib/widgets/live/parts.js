@@ -1,15 +1,13 @@
 // What a run must compute anew. A part is the rows and columns of a value that may be others than at the last
 // run: [top, bottom, left, right], bottom and right not among them. Null: nothing is.
 
-const wholeOf = ([, , height = 1, width = 1]) => [0, height, 0, width];
+export const wholeOf = ([, , height = 1, width = 1]) => [0, height, 0, width];
 
 export const isWhole = (part, shape) => wholeOf(shape).every((edge, i) => part[i] === edge);
 
-// The smallest part outside of which two images are the same. Without one before, all is new.
+// The smallest part outside of which two images are the same.
 export function changedPart(before, after, shape) {
-  const whole = wholeOf(shape);
-  if (!before) return whole;
-  const [, height, , width] = whole;
+  const [, height, , width] = wholeOf(shape);
   const part = [height, 0, width, 0];
   for (let i = 0; i < after.length; i += 1) {
     if (after[i] === before[i]) continue;
