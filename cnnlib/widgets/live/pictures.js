@@ -54,6 +54,7 @@ export function cameraOf(say, { children = [], trouble, begun = () => {} }) {
   async function begin() {
     if (asked) return;
     asked = true;
+    setAttribute(press, "aria-busy", "true");
     trouble("");
     let opened = null;
     try {
@@ -67,6 +68,7 @@ export function cameraOf(say, { children = [], trouble, begun = () => {} }) {
       if (!ended && !stopped) trouble(say(`live.camera.${REFUSALS[fault.name] ?? "failed"}`));
     }
     asked = false;
+    setAttribute(press, "aria-busy", null);
   }
 
   async function show() {
