@@ -19,7 +19,7 @@ from cnnlib.geometry import Window, input_range, output_size, receptive_field
 from cnnlib.inside import occlusion_map
 from cnnlib.models import MODELS
 from cnnlib.trace import trace
-from tests.bench_live import bench_live
+from tests.bench_live import bench_live, bench_widgets
 from tests.browser.chromium import FLAGS, find_chromium
 from tests.browser.conftest import serving
 from tests.conftest import ROOT
@@ -218,6 +218,7 @@ def main() -> None:
         bench_pages(browser, address)
         bench_redraws(browser, address)
         bench_live(browser)
+        bench_widgets(browser)
         browser.close()
 
 

@@ -11,12 +11,15 @@ import time
 from pathlib import Path
 
 import torch
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from cnnlib.live.site import FIGURES, engine_modules, shipped_entry
 from cnnlib.weights import WEIGHTS, load_weights
+from cnnlib.widgets.live_widget import LiveWidget
+from cnnlib.widgets.widget import TeachingWidget
 from tests.browser.chromium import FLAGS, find_chromium
-from tests.browser.conftest import serving
+from tests.browser.conftest import serving, wait_for_widgets, write_page_of
+from tests.browser.contract.registry import sample
 from tests.browser.live import write_live
 
 # Opens a network, runs it often and goes back once; listens for tasks that hold up the page.
@@ -79,6 +82,59 @@ def bench_live(browser: Browser, keys=tuple(WEIGHTS), runs: int = 60) -> dict:
     return found
 
 
+# The longest of the tasks that hold up the page, from the load on.
+LISTEN = """window.longest = 0;
+new PerformanceObserver((list) => {
+    window.longest = Math.max(window.longest, ...list.getEntries().map((e) => e.duration));
+}).observe({ entryTypes: ["longtask"] });"""
+
+# Moves a cover by keys, each time behind the answer to the move before.
+MOVES = """async (count) => {
+    const widget = document.querySelector(".cnn-widget");
+    const stage = widget.querySelector("[role=application]");
+    const frame = () => new Promise(requestAnimationFrame);
+    const times = [];
+    for (let i = 0; i < count; i += 1) {
+        const start = performance.now();
+        const key = i % 20 < 10 ? "ArrowRight" : "ArrowLeft";
+        stage.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
+        do await frame(); while (widget.hasAttribute("aria-busy"));
+        times.push(performance.now() - start);
+    }
+    return times.sort((one, other) => one - other);
+}"""
+
+
+def bench_widgets(browser: Browser) -> None:
+    """Prints what the widgets with a network hold up the page, and how a cover is followed."""
+    print("\nWidgets with a network (ready after the button; longest task that holds up the page)")
+    stems = sorted(s for s, kind in TeachingWidget.registry.items() if issubclass(kind, LiveWidget))
+    for stem in stems:
+        with tempfile.TemporaryDirectory() as folder, serving() as share:
+            write_page_of(Path(folder), sample(stem))
+            page = browser.new_page()
+            page.add_init_script(LISTEN)
+            page.goto(f"{share(Path(folder))}/index.html")
+            wait_for_widgets(page)
+            button = page.locator(".live-start button")
+            start = time.perf_counter()
+            button.click()
+            expect(button).to_contain_text("Unload", timeout=60_000)
+            ready = 1000 * (time.perf_counter() - start)
+            page.wait_for_function("!document.querySelector('[aria-busy]')", timeout=60_000)
+            times = []
+            if stem == "ask_imagenet":
+                page.get_by_label("Cover a part").check()
+                times = page.evaluate(MOVES, 60)
+            print(f"  {stem:16}{ready:6.0f} ms {page.evaluate('longest'):6.0f} ms")
+            if times:
+                median, late = times[len(times) // 2], times[int(0.95 * len(times))]
+                print(
+                    f"    a cover that moves: {median:.0f} ms an answer, 95th percentile {late:.0f}"
+                )
+            page.close()
+
+
 def machine() -> str:
     """The processor's name, as far as it is told, and how many cores there are."""
     name = platform.processor() or platform.machine()
@@ -109,6 +165,7 @@ if __name__ == "__main__":
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=find_chromium(), args=FLAGS)
         figures = bench_live(browser)
+        bench_widgets(browser)
         browser.close()
     if keep:
         FIGURES.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")

@@ -11,6 +11,7 @@ from playwright.sync_api import Page, expect
 
 from cnnlib.widgets.live_widget import LiveWidget
 from cnnlib.widgets.widget import TeachingWidget
+from tests.browser.conftest import wait_for_widgets
 from tests.browser.contract.registry import sample
 from tests.browser.model import settle
 
@@ -98,3 +99,36 @@ def test_where_there_is_no_camera_it_is_said(show, stem):
     page.get_by_role("button", name="Use the camera").click()
     expect(page.get_by_text("No camera was found.")).to_be_visible()
     expect(page.locator("video")).to_be_hidden()
+
+
+# --- Many on a page, and a page that is left ------------------------------------------------------
+
+
+def test_ten_widgets_on_one_page_run_their_networks_at_once(show):
+    stems = [*LIVE, "ask_imagenet", "draw_digit", "fool_it"]
+    page = show(*(sample(stem) for stem in stems))
+    starts = page.locator(".live-start button").all()
+    assert len(starts) == len(stems) == 10
+    for start in starts:
+        start.click()
+    for start in starts:
+        expect(start).to_contain_text("Unload", timeout=120_000)
+    page.wait_for_function("!document.querySelector('[aria-busy]')", timeout=120_000)
+    expect(page.locator(".live-trouble")).to_have_count(0)
+    for start in starts:
+        start.click()
+        expect(start).to_contain_text("Load")
+
+
+@pytest.mark.parametrize("stem", ["ask_imagenet", "train_lenet", "two_networks"])
+def test_a_page_that_is_left_while_it_loads_works_when_its_reader_comes_back(show, stem):
+    page = show(sample(stem))
+    held = []
+    page.route("**/live/*.safetensors", lambda route: held.append(route))
+    page.locator(".live-start button").click()
+    expect(page.locator(".live-start progress")).to_be_visible()
+    page.goto("about:blank")
+    page.unroute("**/live/*.safetensors")
+    page.go_back()
+    load(wait_for_widgets(page))
+    expect(page.locator(".live-trouble")).to_have_count(0)
