@@ -179,7 +179,7 @@ function answersOf(fixed) {
   let job = null;
 
   const run = async (network, i, planes) => {
-    const { scores, milliseconds } = await network.run(inputOf(planes, pair[i].how));
+    const { scores, milliseconds } = await network.run(inputOf(planes, pair[i].how), { whole: true });
     return { best: bestOf(softmax(scores), ROWS), milliseconds };
   };
 

@@ -86,7 +86,7 @@ export function surveyTable(say) {
     const values = { shared: found.fair_labelled, alone: fair[0] + fair[1] };
     if (values.alone > 0) {
       parts.push(say("surveyed.test", { ...values, p: fixedPoint(signTest(...fair), 3) }));
-    } else parts.push(say("surveyed.untested", { shared: values.shared }));
+    } else parts.push(say(values.shared ? "surveyed.untested" : "surveyed.unshared", { shared: values.shared }));
     return parts.join(" ");
   }
 }

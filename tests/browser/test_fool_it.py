@@ -277,7 +277,7 @@ def test_loading_is_cancelled_half_way_and_a_walk_is_left_half_way(show):
     page.get_by_role("button", name="Load the network").click()
     page.get_by_role("button", name="Unload the network").click()
     answered(page)
-    expect(page.locator(".live-status")).to_contain_text("Then it runs here")
+    expect(page.locator(".live-status")).to_contain_text("Once loaded, it runs here")
     let_pass(page, 300)
     assert (canvas(page, "fi-after") == FoolIt(steps=20).changed()).all()
     page.faults[:] = [fault for fault in page.faults if NETWORK not in fault]

@@ -57,6 +57,8 @@ COMPARE = """async ([key, seed, turns]) => {
     }
     await partly.run(image);
     found.again = cells;
+    await partly.run(image, null, { whole: true });
+    found.anew = cells;
     return found;
 }"""
 
@@ -65,6 +67,7 @@ def compared(page, key, seed=1, turns=6):
     found = page.evaluate(COMPARE, [key, seed, turns])
     assert found["differing"] == 0 and found["changed"] > turns / 2
     assert found["again"] == 0  # the same picture again: nothing is due
+    assert found["anew"] == found["all"]  # unless all is asked for
     assert all(0 <= share <= 1 for share in found["shares"])
     return min(found["shares"])
 

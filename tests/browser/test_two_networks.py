@@ -29,6 +29,17 @@ from tests.test_widgets_two_networks import make_with_squeezenet
 PAIR = ("small_shufflenet_v1", "small_lenet")  # two small ones, of the same classes
 
 
+# What is asked of the workers: whether each run is a whole one.
+LISTEN = """() => {
+    window.asked = [];
+    const post = Worker.prototype.postMessage;
+    Worker.prototype.postMessage = function (message, ...rest) {
+        if (message.kind === "run") asked.push(message.whole);
+        return post.call(this, message, ...rest);
+    };
+}"""
+
+
 def at_rest(page: Page) -> None:
     settle(page)
     page.wait_for_function("!document.querySelector('[aria-busy=true]')", timeout=120_000)
@@ -132,7 +143,9 @@ def test_the_costs_are_those_of_the_library_and_the_time_is_this_machines(show):
     kilobytes = sum(round(f["bytes"] / 1000) for f in facts)
     expect(page.get_by_role("button", name=f"Load both networks ({kilobytes} kB)")).to_be_visible()
     load(page)
+    page.evaluate(LISTEN)
     ask(page)
+    assert page.evaluate("asked") == [True] * 20  # one run that is not counted and nine, each whole
     slow, fast = (float(text.removesuffix(" ms")) for text in costs_of(page, "One run"))
     assert 0.3 < fast < slow < 5000  # SqueezeNet has eleven times the multiply-adds
     expect(page.locator(".tn-words")).to_contain_text("small ResNet-18 is faster.")

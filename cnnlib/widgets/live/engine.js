@@ -51,8 +51,9 @@ function refuseAborted(signal) {
 
 function methodsOf(client) {
   return {
-    // {scores, maps, milliseconds}; maps: layer's name -> Float32Array, (C, H, W).
-    run: (image, { layers = [] } = {}) => client.ask({ kind: "run", image, layers }),
+    // {scores, maps, milliseconds}; maps: layer's name -> Float32Array, (C, H, W). What the last run has made and
+    // the image has not changed is kept; with `whole`, as for a time, it is made anew.
+    run: (image, { layers = [], whole = false } = {}) => client.ask({ kind: "run", image, layers, whole }),
 
     // What of the picture made a score (`target`, its number) or a unit of a layer: {image, maps, scores,
     // value}. `layer` "" is the output. Without `channel` the strongest unit is taken, without `position`,

@@ -101,8 +101,9 @@ export class Network {
   // ---- Forwards.
 
   // Runs the steps; `breathe`, awaited between them, may end it by an error. Where the image is as it was at the
-  // last run, what that run has made stays.
-  async run(image, breathe = null) {
+  // last run, what that run has made stays, unless all is to be made anew (`whole`).
+  async run(image, breathe = null, { whole: all = false } = {}) {
+    if (all) this.kept = false;
     for (const { step, operator, state, part } of this.due(image)) {
       operator.forward(this, step, state, part);
       if (breathe) await breathe();

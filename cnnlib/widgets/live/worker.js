@@ -52,10 +52,10 @@ const KINDS = {
     return { inputShape: plan.input.slice(1), layers, preprocessing, categories };
   },
 
-  async run({ id, image, layers = [] }) {
+  async run({ id, image, layers = [], whole = false }) {
     network.expectLayers(layers);
     const start = performance.now();
-    await network.run(image, breathing(id));
+    await network.run(image, breathing(id), { whole });
     const milliseconds = performance.now() - start;
     return { scores: network.scores, maps: mapsOf(layers), milliseconds };
   },
