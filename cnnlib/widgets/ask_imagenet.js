@@ -42,7 +42,7 @@ function settled(changes, present, fixed) {
 
 function view(tools) {
   const { el, say, fixed, choose, now, redraw, spoken } = tools;
-  const found = answers(fixed, now);
+  const found = answers(fixed, now, () => loader.isReady());
   let untold = false; // whether the reader waits for what the network says
 
   const pictures = pictureChooser(tools, renew);
@@ -118,7 +118,7 @@ function view(tools) {
     const at = { top: state.place[0], left: state.place[1], size: state.size };
     if (!told.covered) return say(loader.isReady() ? "asking.covered" : "unasked.covered", at);
     return say("said.covered", {
-      ...at, name, share: perCent(say, told.covered.all[told.target]), clean: uncovered,
+      ...told.covered.at, name, share: perCent(say, told.covered.all[told.target]), clean: uncovered,
       said: fixed.categories[told.covered.best[0][0]],
     });
   }
@@ -144,13 +144,15 @@ function view(tools) {
 
 // ---- What has been asked, and what comes next.
 
-function answers(fixed, now) {
+function answers(fixed, now, isReady) {
   const { mean } = fixed;
-  let [key, coverKey, mapKey] = ["", "", ""];
+  let [key, coverKey, paintKey, mapKey] = ["", "", "", ""];
   let asked = null; // the planes of the uncovered picture
   let shown = null;
   let paint = { key: "", planes: null };
-  let [clean, covered, map] = [null, null, null];
+  let [clean, map] = [null, null];
+  let at = null; // {top, left, size} of the cover that is shown
+  let covered = null; // {all, best, key, at}: while a cover is dragged, the last answer, with its own place
   const answer = (scores) => {
     const all = softmax(scores);
     return { all, best: bestOf(all, ROWS) };
@@ -173,7 +175,10 @@ function answers(fixed, now) {
       const nextCover = state.covered && asked ? JSON.stringify([key, size, place, fill]) : "";
       if (nextCover !== coverKey || !coverKey) {
         coverKey = nextCover;
-        covered = null;
+        const nextPaint = nextCover && `${key} ${fill}`;
+        if (nextPaint !== paintKey || !isReady()) covered = null;
+        paintKey = nextPaint;
+        at = { top: place[0], left: place[1], size };
         shown = nextCover ? coveredBy(paintFor(fill), asked, size, place) : asked;
       }
       const nextMap = JSON.stringify([key, size, fill, stride]);
@@ -201,11 +206,11 @@ function answers(fixed, now) {
           if (started === key) clean = answer(scores);
         };
       }
-      if (coverKey && !covered) {
-        const mine = coverKey;
+      if (coverKey && covered?.key !== coverKey) {
+        const [mine, paintedAs, where] = [coverKey, paintKey, at];
         return async (network) => {
           const { scores } = await network.run(inputOf(shown, network.preprocessing));
-          if (mine === coverKey) covered = answer(scores);
+          if (paintedAs === paintKey) covered = { ...answer(scores), key: mine, at: where };
         };
       }
       return map?.on ? mapJob(map) : null;

@@ -12,6 +12,7 @@ from cnnlib.inside import occlusion_map
 from cnnlib.weights import WEIGHTS
 from cnnlib.widgets.ask import SIDE
 from cnnlib.widgets.ask_imagenet import AskImagenet
+from tests.bench_live import MOVES
 from tests.browser.conftest import let_pass
 from tests.browser.homes import page_from_disk, page_in_notebook
 from tests.browser.model import choose, chosen, settle
@@ -208,6 +209,19 @@ def on_stage(page: Page, row: float, column: float) -> tuple[float, float]:
 
 def small_cover(**more) -> AskImagenet:
     return AskImagenet(photographs()[:1], covered=True, size=40, **more)
+
+
+def test_answers_come_while_the_cover_moves(show):
+    page = show(make())
+    load_network(page)
+    choose(page, covered=True, place=[90, 30])
+    at_rest(page)
+    assert page.evaluate(MOVES, 60) > 2  # a second, of some sixty moves
+    at_rest(page)
+    assert bars_of(page, "Covered") == expected_bars(shown_pixels(page))
+    top, left = chosen(page, "place")["place"]
+    expect(page.locator(".ask-words")).to_contain_text(f"{top}")
+    expect(page.locator(".ask-words")).to_contain_text(f"{left}")
 
 
 def test_the_cover_is_dragged_by_its_own_point(show):

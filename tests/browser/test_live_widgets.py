@@ -114,7 +114,7 @@ def test_ten_widgets_on_one_page_run_their_networks_at_once(show):
     for start in starts:
         expect(start).to_contain_text("Unload", timeout=120_000)
     page.wait_for_function("!document.querySelector('[aria-busy]')", timeout=120_000)
-    expect(page.locator(".live-trouble")).to_have_count(0)
+    expect(page.locator(".live-status.live-trouble")).to_have_count(0)
     for start in starts:
         start.click()
         expect(start).to_contain_text("Load")
@@ -131,4 +131,4 @@ def test_a_page_that_is_left_while_it_loads_works_when_its_reader_comes_back(sho
     page.unroute("**/live/*.safetensors")
     page.go_back()
     load(wait_for_widgets(page))
-    expect(page.locator(".live-trouble")).to_have_count(0)
+    expect(page.locator(".live-status.live-trouble")).to_have_count(0)
