@@ -70,7 +70,7 @@ function view(tools) {
   function beginMap() {
     untold = true;
     found.beginMap();
-    loader.kick();
+    redraw(); // which asks the network
   }
 
   function goTo([row, column]) {
