@@ -2,8 +2,8 @@
 
 A page with a file: address may import no module, and a canvas on which a picture from a file has
 been drawn may not be read. It may load classic scripts. So the build writes the widgets' modules as
-one such script, and beside each PNG of a widget, whose pixels may be numbers, another that holds
-the picture. ``host.js`` loads them where a page comes from disk, and nowhere else.
+one such script, and beside each picture of a widget, whose pixels may be read, another that holds
+it. ``host.js`` loads them where a page comes from disk, and nowhere else.
 """
 
 import base64
@@ -28,12 +28,18 @@ def write_widgets(static: Path) -> None:
 
 
 def write_pictures(static: Path) -> None:
-    """Write beside each ``pictures/NAME.png`` a script that puts it into ``cnnPictures``."""
-    for picture in static.glob("pictures/*.png"):
-        name = picture.relative_to(static).as_posix()
-        address = f"data:image/png;base64,{base64.b64encode(picture.read_bytes()).decode('ascii')}"
+    """Write beside each picture a script that puts it into ``cnnPictures``."""
+    for picture in pictures_in(static):
+        name, kind = picture.relative_to(static).as_posix(), picture.suffix.removeprefix(".")
+        packed = base64.b64encode(picture.read_bytes()).decode("ascii")
+        address = f"data:image/{kind};base64,{packed}"
         entry = f"(globalThis.cnnPictures ??= {{}})[{json.dumps(name)}] = {json.dumps(address)};\n"
         picture.with_name(f"{picture.name}.js").write_text(entry)
+
+
+def pictures_in(static: Path) -> list[Path]:
+    """The widgets' pictures that stand in files."""
+    return sorted([*static.glob("pictures/*.png"), *static.glob("pictures/*.webp")])
 
 
 def write_scripts(app: Sphinx, exception: Exception | None) -> None:

@@ -15,7 +15,7 @@
 {
   const here = document.currentScript.src;
   const isFromDisk = location.protocol === "file:";
-  const PICTURE = /"[^"]*\/(pictures\/[0-9a-f]+\.png)"/g;
+  const PICTURE = /"[^"]*\/(pictures\/[0-9a-f]+\.(?:png|webp))"/g;
   const loads = new Map(); // path of a script -> promise that it has run
 
   class PageModel {

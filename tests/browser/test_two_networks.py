@@ -172,8 +172,10 @@ def test_a_guess_is_judged_and_ends_with_its_question(show):
 def test_what_a_network_cannot_say_is_said(show):
     page = show(TwoNetworks(("squeezenet1_1", "small_lenet"), photograph=18))
     notes = page.locator(".tn-note")
-    expect(notes.nth(0)).to_contain_text("shows “espresso”. That is one of its classes.")
-    expect(notes.nth(1)).to_contain_text("It has no such class: whatever it says is wrong.")
+    expect(notes.nth(0)).to_contain_text("shows “espresso”. This network has that class.")
+    expect(notes.nth(1)).to_contain_text(
+        "This network has no such class: whatever it says is wrong."
+    )
     knows = page.locator(".tn-column .cnn-help")
     expect(knows.nth(0)).to_contain_text("knows 1000 classes, those of ImageNet")
     expect(knows.nth(1)).to_contain_text("knows 20 classes, and can give no other name: goldfish, ")
