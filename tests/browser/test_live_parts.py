@@ -32,6 +32,7 @@ COMPARE = """async ([key, seed, turns]) => {
     };
     await partly.run(image);
     const all = cells;
+    found.all = all;
     for (let turn = 0; turn < turns; turn += 1) {
         const [top, left] = [below(height), below(width)];
         const [tall, broad] = turn % 2 ? [height, width] : [9, 7];
