@@ -26,16 +26,19 @@ function pointsOf(told, before) {
   });
 }
 
-// A curve's points, halved where there are too many.
-export function thinned(points) {
-  if (points.length <= POINTS) return points;
+// A curve's points, each of so many steps, the last one of what is left: where there are too many, of twice as many.
+// A point is the mean of its steps, so none may have fewer than another: it would look noisier.
+export function gathered(points, size = points[0]?.[2]) {
   const found = [];
-  for (let i = 0; i + 1 < points.length; i += 2) {
-    const [[, a, n], [seen, b, m]] = [points[i], points[i + 1]];
-    found.push([seen, (a * n + b * m) / (n + m), n + m]);
+  for (const point of points) {
+    const last = found.at(-1);
+    if (last && last[2] + point[2] <= size) found.push(meanOf(found.pop(), point));
+    else found.push(point);
   }
-  return points.length % 2 ? [...found, points.at(-1)] : found;
+  return found.length > POINTS ? gathered(found, 2 * size) : found;
 }
+
+const meanOf = ([, loss, steps], [seen, other, more]) => [seen, (loss * steps + other * more) / (steps + more), steps + more];
 
 // A loader of the networks and the digits (live/loader.js), and a course that one of the networks takes: with
 // follow(state), train(on), step(), anew(), weights() and take(network, weights).
@@ -115,7 +118,7 @@ export function school({ open, data, fixed, changed }) {
     const broken = points.some(([, loss]) => !Number.isFinite(loss));
     run.seconds += (performance.now() - begunAt) / 1000;
     const good = points.filter(([, loss]) => Number.isFinite(loss));
-    Object.assign(run, { told: thinned([...run.told, ...good]), seen, broken, first: broken ? run.first : first });
+    Object.assign(run, { told: gathered([...run.told, ...good]), seen, broken, first: broken ? run.first : first });
     if (broken || ended()) training = false;
   }
 

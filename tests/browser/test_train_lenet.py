@@ -62,6 +62,31 @@ def test_a_seeds_course_is_the_one_that_torch_takes(show, key):
         assert np.sum(found["counts"]) == 1000
 
 
+GATHER = """async (chunks) => {
+  const { gathered } = await import("./widgets/train_lenet_school.js");
+  let [points, seen] = [[], 0];
+  for (const chunk of chunks) {
+    points = gathered([...points, ...chunk.map((loss) => [seen += 20, loss, 1])]);
+  }
+  return points;
+}"""
+
+
+@pytest.mark.parametrize("count", [1, 399, 2000, 5003])
+def test_every_point_of_a_long_curve_is_the_mean_of_as_many_steps(show, count):
+    """Else a course would look noisier at one end than at the other."""
+    rng = np.random.default_rng(count)
+    losses = rng.random(count)
+    chunks = np.split(losses, np.sort(rng.integers(0, count, size=count // 30)))
+    points = show(TrainLeNet()).evaluate(GATHER, [chunk.tolist() for chunk in chunks])
+    seen, means, steps = map(list, zip(*points, strict=True))
+    assert len(points) <= 400 and len(set(steps[:-1])) <= 1 and steps[-1] <= steps[0]
+    ends = np.cumsum(steps)
+    assert ends[-1] == count and (20 * ends == seen).all()
+    expected = [losses[end - size : end].mean() for end, size in zip(ends, steps, strict=True)]
+    np.testing.assert_allclose(means, expected)
+
+
 def test_a_falling_rate_and_shifted_digits_are_torchs(show):
     page = show(TrainLeNet())
     how = {"optimiser": "adamw", "lr": 0.005, "momentum": 0, "weight_decay": 0.01}
