@@ -16,7 +16,7 @@ def plain(value):
     """``value`` as True, False, None, whole numbers, decimals, texts, lists and dictionaries.
 
     Lists stand for whatever gives its values in an order: tuples, ranges, arrays, tensors, maps,
-    generators. Numbers are whatever is one real number, such as a tensor of a single one.
+    generators. Numbers are whatever is one real number, such as a tensor without axes.
 
     Raises:
         NotPlain: for nan and infinity, which JSON has not, for whole numbers of more than 308

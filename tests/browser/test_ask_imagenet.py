@@ -13,7 +13,6 @@ from cnnlib.weights import WEIGHTS
 from cnnlib.widgets.ask import SIDE
 from cnnlib.widgets.ask_imagenet import AskImagenet
 from tests.bench_live import MOVES
-from tests.browser.conftest import let_pass
 from tests.browser.homes import page_from_disk, page_in_notebook
 from tests.browser.model import choose, chosen, settle
 from tests.test_widgets_ask_imagenet import (
@@ -406,22 +405,6 @@ def test_a_blocked_or_cut_file_is_one_sentence_and_the_page_works_on(show, answe
     page.context.unroute("**/*.safetensors")
     load_network(page)
     assert bars_of(page, "Uncovered") == expected_bars(photographs()[0].pixels)
-
-
-def test_loading_can_be_stopped_half_way(show):
-    page = show(make())
-    waiting = []
-    page.context.route("**/*.safetensors", lambda route: waiting.append(route))
-    page.get_by_role("button", name="Load the network").click()
-    page.get_by_role("button", name="Cancel").click()
-    expect(page.get_by_role("button", name="Load the network")).to_be_focused()
-    let_pass(page, 200)  # nothing comes after all
-    expect(page.locator(".live-start progress")).to_be_hidden()
-    for route in waiting:
-        route.abort()
-    page.faults.clear()
-    page.context.unroute("**/*.safetensors")
-    load_network(page)
 
 
 # --- Its other homes ------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 
 from cnnlib.widgets.live_widget import LiveWidget
 from cnnlib.widgets.widget import TeachingWidget
-from tests.browser.conftest import wait_for_widgets
+from tests.browser.conftest import let_pass, wait_for_widgets
 from tests.browser.contract.registry import sample
 from tests.browser.model import settle
 
@@ -99,6 +99,30 @@ def test_where_there_is_no_camera_it_is_said(show, stem):
     page.get_by_role("button", name="Use the camera").click()
     expect(page.get_by_text("No camera was found.")).to_be_visible()
     expect(page.locator("video")).to_be_hidden()
+
+
+# --- Loading --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("stem", LIVE)
+def test_loading_is_cancelled_half_way_and_begins_again(show, stem):
+    page = show(sample(stem))
+    waiting = []
+    page.context.route("**/*.safetensors", lambda route: waiting.append(route))
+    button = page.locator(".live-start button")
+    before = button.inner_text()
+    button.click()
+    expect(button).to_have_text("Cancel")
+    button.click()
+    expect(button).to_have_text(before)
+    expect(button).to_be_focused()
+    let_pass(page, 200)  # nothing comes after all
+    expect(page.locator(".live-start progress")).to_be_hidden()
+    for route in waiting:
+        route.abort()
+    page.faults.clear()
+    page.context.unroute("**/*.safetensors")
+    load(page)
 
 
 # --- Many on a page, and a page that is left ------------------------------------------------------

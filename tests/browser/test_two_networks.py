@@ -21,7 +21,6 @@ from cnnlib.widgets.two_networks import (
     shares_of_pixels,
 )
 from cnnlib.widgets.two_networks_sums import Side, sign_test, tally
-from tests.browser.conftest import let_pass
 from tests.browser.homes import page_from_disk, page_in_notebook
 from tests.browser.model import choose, chosen, settle
 from tests.test_widgets_two_networks import make_with_squeezenet
@@ -318,22 +317,6 @@ def test_a_blocked_or_cut_file_is_one_sentence_and_the_page_works_on(show, answe
     load(page)
     ask(page)
     assert_bars_are_torchs(page, *PAIR)
-
-
-def test_loading_can_be_ended_half_way(show):
-    page = show(TwoNetworks(PAIR))
-    waiting = []
-    page.context.route("**/*.safetensors", lambda route: waiting.append(route))
-    page.get_by_role("button", name="Load both networks").click()
-    page.get_by_role("button", name="Cancel").click()
-    expect(page.get_by_role("button", name="Load both networks")).to_be_focused()
-    let_pass(page, 200)  # nothing comes after all
-    expect(page.locator(".live-start progress")).to_be_hidden()
-    for route in waiting:
-        route.abort()
-    page.faults.clear()
-    page.context.unroute("**/*.safetensors")
-    load(page)
 
 
 def test_it_runs_from_disk(new_page, tmp_path):
