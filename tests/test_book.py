@@ -120,6 +120,12 @@ def test_no_result_is_an_error_or_a_bare_object(site, page):
     assert re.findall(r"<\S[^>\n]* at 0x[0-9a-f]+>", text) == []
 
 
+@every_page
+def test_no_table_stands_as_text(site, page):
+    texts = [part.get_text() for part in article_of(site, page).find_all("p")]
+    assert [text for text in texts if text.lstrip().startswith("|")] == []
+
+
 def article_of(site: Path, page: str) -> BeautifulSoup:
     html = (site / f"{page}.html").read_text(encoding="utf-8")
     return BeautifulSoup(html, "html.parser").find("article")
