@@ -58,7 +58,7 @@ SAMPLES: dict[str, Callable[[], anywidget.AnyWidget]] = {
 # classes, families.
 DATA: dict[str, tuple[str, ...]] = {
     "ask_imagenet": ("network", "photographs", "categories"),
-    "ask_units": ("network", "photographs", "categories", "rows"),
+    "ask_units": ("networks", "photographs", "lists"),
     "augmentation": ("pictures",),
     "code_exercise": ("record",),
     "draw_digit": ("networks",),

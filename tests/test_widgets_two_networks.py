@@ -11,16 +11,8 @@ from cnnlib.live.counts import multiply_adds, parameters
 from cnnlib.live.site import shipped_entry, shipped_plan
 from cnnlib.trace import trace
 from cnnlib.weights import WEIGHTS, load_weights
-from cnnlib.widgets.two_networks import (
-    SHOWN,
-    SIDE,
-    TITLES,
-    TwoNetworks,
-    network_facts,
-    photographs,
-    pixels_of,
-    shares_of,
-)
+from cnnlib.widgets.photo_networks import SIDE, TITLES, network_facts
+from cnnlib.widgets.two_networks import SHOWN, TwoNetworks, photographs, pixels_of, shares_of
 from cnnlib.widgets.two_networks_sums import Side, sign_test, tally
 
 NETWORKS = ("squeezenet1_1", "small_resnet18", "small_shufflenet_v1", "imagenette_zfnet")

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cnnlib.widgets.photo_networks import SIDE
 from cnnlib.widgets.pictures import png_address
 
 NETWORK = "squeezenet1_1"
-SIDE = 227  # pixels of the network's input
 BEST = 5
 
 

@@ -24,7 +24,7 @@ export function panel(title) {
   };
 }
 
-// {one, all, show(state, map)}: the chosen map, and all maps of the layer, each to point at.
+// {one, all, show(state, map, name)}: the chosen map, and all maps of the layer, each to point at.
 export function mapsToPointAt({ say, fixed, choose, now }, shapeOf) {
   const palettes = unpackPalettes(fixed.palettes);
   const one = element("canvas", { class: "cnn-pixels", "aria-hidden": "true" });
@@ -77,10 +77,10 @@ export function mapsToPointAt({ say, fixed, choose, now }, shapeOf) {
   return {
     one: element("figure", {}, element("figcaption", {}, say("panel.one")), oneBox),
     all: element("figure", {}, caption, allBox),
-    show({ layer, channel, position }, map) {
+    show({ layer, channel, position }, map, name) {
       const [channels, height, width] = shapeOf(layer);
       const wide = across(channels);
-      write(caption, say("panel.all", { channels, layer: fixed.rows[layer].name }));
+      write(caption, say("panel.all", { channels, layer: name }));
       lay(mark, [Math.floor(channel / wide), channel % wide], [wide, wide]);
       lay(cell, position, [height, width]);
       if (drawn[0] === map && drawn[1] === channel) return;

@@ -69,15 +69,16 @@ export function paintAtlas(canvas, map, [channels, height, width], columns, pale
   paintMap(canvas, [columns * height, wide], levels, palettes.signed);
 }
 
-// A signal on the picture, (3, H, W) blue, green, red, as colours around grey.
-export function paintColours(canvas, signal) {
-  const { width, height } = canvas;
-  const image = new ImageData(width, height);
-  const [area, scale] = [width * height, strongestOf(signal)];
+// A signal on the picture, (3, side, side) in the network's order of the colours, as colours around grey.
+export function paintColours(canvas, signal, side, order) {
+  [canvas.width, canvas.height] = [side, side];
+  const image = new ImageData(side, side);
+  const [area, scale] = [side * side, strongestOf(signal)];
+  const planes = order === "RGB" ? [0, 1, 2] : [2, 1, 0];
   for (let i = 0; i < area; i += 1) {
-    for (let c = 0; c < 3; c += 1) {
-      image.data[4 * i + c] = Math.round(128 + (127 * signal[(2 - c) * area + i]) / scale);
-    }
+    planes.forEach((plane, c) => {
+      image.data[4 * i + c] = Math.round(128 + (127 * signal[plane * area + i]) / scale);
+    });
     image.data[4 * i + 3] = 255;
   }
   canvas.getContext("2d").putImageData(image, 0, 0);

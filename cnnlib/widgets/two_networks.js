@@ -5,16 +5,15 @@
 
 import { bars } from "./kit/bars.js";
 import { button } from "./kit/controls.js";
-import { element, same, setAttribute, uniqueId, write } from "./kit/dom.js";
+import { element, setAttribute, uniqueId, write } from "./kit/dom.js";
 import { teach } from "./kit/teach.js";
 import { fixedPoint } from "./kit/words.js";
 import { bestOf, softmax } from "./live/answers.js";
 import { LiveError } from "./live/engine.js";
 import { openerOf } from "./live/home.js";
-import { loaderOf, startLine } from "./live/loader.js";
+import { followingLoader, startLine } from "./live/loader.js";
 import { pictureChooser } from "./live/pictures.js";
-import { AREA, paintPlanes, planesAt, SIDE } from "./live/planes.js";
-import { prepare } from "./live/prepare.js";
+import { inputFor, paintInput, paintPlanes, planesAt, SIDE } from "./live/planes.js";
 import { costTable, surveyTable } from "./two_networks_tables.js";
 import { GUESSES, median, settled, tally } from "./two_networks_sums.js";
 
@@ -31,7 +30,7 @@ function view(tools) {
   const pairOf = ({ first, second }) => [network(first), network(second)];
   const pictures = pictureChooser(tools, redraw);
   const answers = answersOf(fixed);
-  const loading = loadingOf({
+  const loading = followingLoader({
     open: openerOf(tools), next: () => answers.next(), changed: redraw, idle: tell, left: () => answers.cancel(),
   });
   const values = { kilobytes: 0 };
@@ -64,7 +63,7 @@ function view(tools) {
     const shown = pictures.current(state);
     const photograph = fixed.photographs[state.photograph];
     const label = pictures.isOwn() ? null : photograph.label;
-    loading.follow(pair);
+    loading.follow(pair.map(({ key }) => key));
     answers.follow(pair, shown);
     loading.kick();
     Object.assign(values, { kilobytes: kilobytes(pair[0]) + kilobytes(pair[1]) });
@@ -145,28 +144,6 @@ function percent(say, share) {
   return say("percent", { value: fixedPoint(100 * share, 1) });
 }
 
-// ---- The networks of the pair: another pair, and they have to be loaded anew. What loaderOf gives, and follow(pair).
-function loadingOf(how) {
-  let loader = null;
-  let keys = null;
-  return {
-    follow(pair) {
-      const next = pair.map(({ key }) => key);
-      if (same(next, keys)) return;
-      keys = next;
-      loader?.stop();
-      loader = loaderOf({ ...how, keys });
-    },
-    status: () => loader.status(),
-    isReady: () => loader.isReady(),
-    isAtWork: () => loader.isAtWork(),
-    load: () => loader.load(),
-    unload: () => loader.unload(),
-    kick: () => loader.kick(),
-    stop: () => loader.stop(),
-  };
-}
-
 // ---- What has been asked, and what comes next.
 
 // {follow(pair, picture), ask(), survey(), cancel(), next(), work(), told(), tallied()}. A job is
@@ -179,7 +156,7 @@ function answersOf(fixed) {
   let job = null;
 
   const run = async (network, i, planes) => {
-    const { scores, milliseconds } = await network.run(inputOf(planes, pair[i].how), { whole: true });
+    const { scores, milliseconds } = await network.run(inputFor(planes, pair[i].how), { whole: true });
     return { best: bestOf(softmax(scores), ROWS), milliseconds };
   };
 
@@ -243,20 +220,6 @@ function answersOf(fixed) {
   };
 }
 
-// The square as a network gets it: the network's size and colours.
-function inputOf(planes, how) {
-  return prepare(imageOf(planes), how);
-}
-
-function imageOf(planes) {
-  const image = new ImageData(SIDE, SIDE);
-  for (let i = 0; i < AREA; i += 1) {
-    for (let c = 0; c < 3; c += 1) image.data[4 * i + c] = planes[c * AREA + i];
-    image.data[4 * i + 3] = 255;
-  }
-  return image;
-}
-
 // ---- What is seen.
 
 function pictureStage(say) {
@@ -304,18 +267,4 @@ function columnOf(say) {
     if (label === null) return say("shows.unknown");
     return say(classes.includes(label) ? "shows.known" : "shows.foreign", { label });
   }
-}
-
-function paintInput(canvas, planes, how) {
-  const side = how.height;
-  [canvas.width, canvas.height] = [side, side];
-  if (!planes) return;
-  const plain = { ...how, channel_order: "RGB", mean: [0, 0, 0], std: [1, 1, 1] };
-  const seen = prepare(imageOf(planes), plain);
-  const image = new ImageData(side, side);
-  for (let i = 0; i < side * side; i += 1) {
-    for (let c = 0; c < 3; c += 1) image.data[4 * i + c] = seen[c * side * side + i];
-    image.data[4 * i + 3] = 255;
-  }
-  canvas.getContext("2d").putImageData(image, 0, 0);
 }

@@ -13,41 +13,18 @@ import numpy as np
 
 from cnnlib.widgets import svg, two_networks_sums
 from cnnlib.widgets.live_widget import LiveWidget
+from cnnlib.widgets.photo_networks import (
+    TITLES,
+    classes_of,
+    network_facts,
+    shares_of_pixels,
+)
 from cnnlib.widgets.pictures import photo_address
 from cnnlib.widgets.settling import Settled
 from cnnlib.widgets.widget import Choice
 from cnnlib.widgets.words import fixed_point
 
-SIDE = 227  # pixels of the square that both networks get
 BEST = 5
-
-# Of the networks that ship, those for photographs.
-TITLES = {
-    "squeezenet1_1": "SqueezeNet 1.1",
-    "small_lenet": "small LeNet",
-    "small_alexnet": "small AlexNet",
-    "small_zfnet": "small ZFNet",
-    "small_nin": "small NiN",
-    "small_vgg11": "small VGG-11",
-    "small_googlenet": "small GoogLeNet",
-    "small_inception_bn": "small Inception BN",
-    "small_inception_v3": "small Inception v3",
-    "small_resnet18": "small ResNet-18",
-    "small_inception_resnet": "small Inception-ResNet",
-    "small_squeezenet": "small SqueezeNet",
-    "small_preact_resnet18": "small ResNet-18 v2",
-    "small_stochastic_depth": "small Stochastic depth",
-    "small_densenet": "small DenseNet",
-    "small_xception": "small Xception",
-    "small_resnext": "small ResNeXt",
-    "small_mobilenet_v1": "small MobileNet v1",
-    "small_shufflenet_v1": "small ShuffleNet v1",
-    "small_se_resnet": "small SE-ResNet",
-    "small_mobilenet_v2": "small MobileNet v2",
-    "small_shufflenet_v2": "small ShuffleNet v2",
-    "imagenette_alexnet": "Imagenette AlexNet",
-    "imagenette_zfnet": "Imagenette ZFNet",
-}
 
 # Of the gallery's photographs, those whose title or description names one of ImageNet's classes,
 # with the class. It was written before any network was asked. The others show no class, or more
@@ -183,39 +160,6 @@ def _text(words: str, x: float, y: float, **options: Any) -> str:
 
 
 @cache
-def network_facts(key: str) -> dict[str, Any]:
-    """What the page knows of a network before it has it.
-
-    ``how``: its preprocessing, for the square; ``macs``: multiply-adds for one picture; ``right``
-    of ``tested`` photographs that were held out from its training, None where nobody counted.
-    """
-    from cnnlib.live.counts import multiply_adds, parameters
-    from cnnlib.live.site import shipped_entry, shipped_plan
-    from cnnlib.weights import WEIGHTS
-
-    plan, record = shipped_plan(key), WEIGHTS[key]
-    counted = record.accuracy is not None
-    return {
-        "key": key,
-        "title": TITLES[key],
-        "dataset": record.dataset,
-        "how": plan["preprocessing"] | {"resize": plan["preprocessing"]["height"]},
-        "parameters": parameters(plan),
-        "macs": multiply_adds(plan),
-        "bytes": shipped_entry(key)["bytes"],
-        "right": round(record.accuracy * record.tested_on) if counted else None,
-        "tested": record.tested_on if counted else None,
-    }
-
-
-def classes_of(key: str) -> tuple[str, ...]:
-    """The names that a network can give."""
-    from cnnlib.weights import WEIGHTS
-
-    return WEIGHTS[key].categories
-
-
-@cache
 def photographs() -> list[dict[str, Any]]:
     """The gallery as a page holds it; ``label`` is the class that a photograph shows, or None."""
     from cnnlib.data import load_gallery
@@ -255,24 +199,6 @@ def pixels_of(photograph: int) -> np.ndarray:
     address = photographs()[photograph]["address"]
     with Image.open(io.BytesIO(base64.b64decode(address.partition(",")[2]))) as picture:
         return np.array(picture.convert("RGB"))
-
-
-def shares_of_pixels(key: str, pixels: np.ndarray) -> np.ndarray:
-    """What a network says of a square, uint8 (H, H, 3): the softmax of its scores, (classes,)."""
-    import torch
-
-    from cnnlib.weights import WEIGHTS
-
-    how = WEIGHTS[key].preprocessing
-    with torch.no_grad():
-        return _network(key)(replace(how, resize=how.height).apply([pixels]))[0].softmax(0).numpy()
-
-
-@cache
-def _network(key: str) -> Any:
-    from cnnlib.weights import load_weights
-
-    return load_weights(key).eval()
 
 
 @cache

@@ -9,17 +9,14 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from cnnlib.weights import WEIGHTS
-from cnnlib.widgets.two_networks import (
+from cnnlib.widgets.photo_networks import (
     SIDE,
     TITLES,
-    TwoNetworks,
     classes_of,
-    first_answer,
     network_facts,
-    photographs,
-    pixels_of,
     shares_of_pixels,
 )
+from cnnlib.widgets.two_networks import TwoNetworks, first_answer, photographs, pixels_of
 from cnnlib.widgets.two_networks_sums import Side, sign_test, tally
 from tests.browser.homes import page_from_disk, page_in_notebook
 from tests.browser.model import choose, chosen, settle

@@ -121,8 +121,8 @@ export function setSize(canvas, [height, width], scale) {
   canvas.style.imageRendering = scale < 1 ? "auto" : "";
 }
 
-// A frame over a picture of height x width pixels: {node, set([[top, bottom], [left, right]])}. The
-// pixels named are in it; null hides it, as does null for either.
+// A frame over a picture of height x width pixels: {node, set([[top, bottom], [left, right]]),
+// resize([height, width])}. The pixels named are in it; null hides it, as does null for either.
 /** @param {number[]} size */
 export function frame([height, width]) {
   const lines = ["cnn-frame-edge", "cnn-frame-line"]
@@ -133,6 +133,7 @@ export function frame([height, width]) {
   }, ...lines);
   return {
     node,
+    resize([high, wide]) { setAttribute(node, "viewBox", `0 0 ${wide} ${high}`); },
     set(span) {
       const shown = Boolean(span?.[0] && span[1]);
       node.style.display = shown ? "" : "none";

@@ -60,6 +60,7 @@ export function teach({ stem, names, settled, view }) {
     let say, controls, part, share;
     let [linked, writing] = [false, false]; // whether a link's state is shown; what is kept is written
     let hidden = model.get("hidden") ?? [];
+    let width = el.clientWidth; // asked before anything is built, when the browser has it at hand
     const kernel = kernelOf(model);
     const undo = button("", () => state.undo());
     const reset = button("", () => state.reset());
@@ -164,7 +165,6 @@ export function teach({ stem, names, settled, view }) {
       build();
     }
 
-    let width = el.clientWidth;
     const follow = new ResizeObserver(() => {
       if (el.clientWidth === width) return;
       width = el.clientWidth;
@@ -174,7 +174,7 @@ export function teach({ stem, names, settled, view }) {
 
     // Where it is not shown, as on paper, it has no width, and keeps the one it had.
     function fit() {
-      if (el.clientWidth > 0) part.fit?.(el.clientWidth);
+      if (width > 0) part.fit?.(width);
     }
 
     build();

@@ -1,7 +1,7 @@
 // What a widget loads when its reader asks for it, and how it asks one thing at a time.
 
 import { button } from "../kit/controls.js";
-import { element, setAttribute, write } from "../kit/dom.js";
+import { element, same, setAttribute, write } from "../kit/dom.js";
 import { LiveError } from "./engine.js";
 
 export const codeOf = (fault) => (fault instanceof LiveError ? fault.code : "broken");
@@ -89,6 +89,28 @@ export function loaderOf({
       [changed, idle, left] = [() => {}, () => {}, () => {}];
       leave("idle");
     },
+  };
+}
+
+// The same for networks that the reader chooses: follow(keys) says which are wanted now, before anything else is asked;
+// other ones have to be loaded anew.
+export function followingLoader(how) {
+  let loader = null;
+  let keys = null;
+  return {
+    follow(next) {
+      if (same(next, keys)) return;
+      keys = next;
+      loader?.stop();
+      loader = loaderOf({ ...how, keys });
+    },
+    status: () => loader.status(),
+    isReady: () => loader.isReady(),
+    isAtWork: () => loader.isAtWork(),
+    load: () => loader.load(),
+    unload: () => loader.unload(),
+    kick: () => loader.kick(),
+    stop: () => loader?.stop(),
   };
 }
 

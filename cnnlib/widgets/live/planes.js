@@ -56,15 +56,34 @@ export function paintPlanes(canvas, planes) {
     pen.clearRect(0, 0, SIDE, SIDE);
     return;
   }
-  const image = new ImageData(SIDE, SIDE);
-  for (let i = 0; i < AREA; i += 1) {
-    for (let c = 0; c < 3; c += 1) image.data[4 * i + c] = planes[c * AREA + i];
-    image.data[4 * i + 3] = 255;
-  }
-  pen.putImageData(image, 0, 0);
+  pen.putImageData(imageOf(planes), 0, 0);
 }
 
-// ---- To the network and back. `how` is its preprocessing.
+function imageOf(planes, side = SIDE) {
+  const image = new ImageData(side, side);
+  const area = side * side;
+  for (let i = 0; i < area; i += 1) {
+    for (let c = 0; c < 3; c += 1) image.data[4 * i + c] = planes[c * area + i];
+    image.data[4 * i + 3] = 255;
+  }
+  return image;
+}
+
+// ---- To any network for photographs: the whole square, in the network's size and colours. `how` is its preprocessing,
+// with `resize` at its height.
+
+export const inputFor = (planes, how) => prepare(imageOf(planes), how);
+
+// Paints what the network gets, at its own size. Null leaves the canvas empty.
+export function paintInput(canvas, planes, how) {
+  const side = how.height;
+  [canvas.width, canvas.height] = [side, side];
+  if (!planes) return;
+  const seen = prepare(imageOf(planes), { ...how, channel_order: "RGB", mean: [0, 0, 0], std: [1, 1, 1] });
+  canvas.getContext("2d").putImageData(imageOf(seen, side), 0, 0);
+}
+
+// ---- To a network of the square's own size and back. `how` is its preprocessing.
 
 // Between the order of the picture and that of the network; it is its own undoing.
 function turned(planes, order) {
