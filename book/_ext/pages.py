@@ -52,10 +52,8 @@ LARGE_PICTURE = re.compile(r'"data:image/(png|webp);base64,([A-Za-z0-9+/=]{4000,
 def move_pictures_to_files(
     app: Sphinx, pagename: str, template: str, context: dict, doctree: nodes.document | None
 ) -> None:
-    """Put large pictures among the widgets' traits into files: they load when they are looked at.
-
-    The still pictures stay in the page.
-    """
+    """Put large pictures of the widgets into files: those among their traits, which load when they
+    are looked at, and those in the still pictures."""
     folder = Path(app.outdir) / "_static" / "pictures"
 
     def moved(found: re.Match) -> str:
@@ -66,12 +64,13 @@ def move_pictures_to_files(
         return json.dumps(context["pathto"](f"_static/pictures/{name}", resource=True))
 
     if "body" in context:
-        context["body"] = re.sub(
+        body = re.sub(
             r'(?<=<script type="application/json">).*?(?=</script>)',
             lambda state: LARGE_PICTURE.sub(moved, state[0]),
             context["body"],
             flags=re.DOTALL,
         )
+        context["body"] = re.sub(f"(?<= href=){LARGE_PICTURE.pattern}", moved, body)
 
 
 def name_bibliography_entries(

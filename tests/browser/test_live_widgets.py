@@ -1,8 +1,10 @@
 """What the widgets that run a network share: names for everything, and pictures of one's own."""
 
 import base64
+import hashlib
 import io
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,9 +13,10 @@ from playwright.sync_api import Page, expect
 
 from cnnlib.widgets.live_widget import LiveWidget
 from cnnlib.widgets.widget import TeachingWidget
-from tests.browser.conftest import let_pass, wait_for_widgets
+from tests.browser.conftest import let_pass, wait_for_widgets, write_page_of
 from tests.browser.contract.registry import sample
-from tests.browser.model import settle
+from tests.browser.model import choose, chosen, settle
+from tests.conftest import book_part
 
 LIVE = sorted(s for s, kind in TeachingWidget.registry.items() if issubclass(kind, LiveWidget))
 CHOOSERS = ("ask_imagenet", "ask_units", "fool_it", "two_networks")
@@ -156,3 +159,59 @@ def test_a_page_that_is_left_while_it_loads_works_when_its_reader_comes_back(sho
     page.go_back()
     load(wait_for_widgets(page))
     expect(page.locator(".live-status.live-trouble")).to_have_count(0)
+
+
+# --- Photographs of the page ----------------------------------------------------------------------
+
+LARGE_PICTURE = book_part("pages").LARGE_PICTURE
+
+
+def page_with_files(folder: Path, stem: str) -> None:
+    """A widget's page whose large pictures are files, one each, ``photograph-….png``."""
+    write_page_of(folder, sample(stem))
+
+    def moved(found: re.Match) -> str:
+        picture = base64.b64decode(found[2])
+        name = f"photograph-{hashlib.sha256(picture).hexdigest()[:16]}.{found[1]}"
+        (folder / name).write_bytes(picture)
+        return f'"{name}"'
+
+    file = folder / "index.html"
+    file.write_text(re.sub(LARGE_PICTURE, moved, file.read_text("utf-8")), "utf-8")
+
+
+@pytest.mark.parametrize("stem", CHOOSERS)
+def test_a_photograph_comes_when_it_is_wanted_and_a_lost_one_may_be_asked_for_again(
+    new_page, serve, tmp_path, stem
+):
+    page_with_files(tmp_path, stem)
+    page, asked, lost = new_page(), [], []
+
+    def answer(route) -> None:
+        asked.append(route.request.url.rpartition("/")[2])
+        route.abort() if asked[-1] in lost else route.continue_()
+
+    page.route("**/photograph*", answer)
+    page.goto(f"{serve(tmp_path)}/index.html")
+    wait_for_widgets(page)
+    settle(page)
+    count = page.locator("[data-cnn-choice=photograph] option").count()
+    assert len(set(listing(tmp_path)) - set(asked)) == count - 1  # all but the one that is shown
+
+    other = (chosen(page, "photograph")["photograph"] + 1) % count
+    lost[:] = [name for name in listing(tmp_path) if name not in asked]
+    choose(page, photograph=other)
+    trouble = page.locator(".live-pictures .live-trouble")
+    expect(trouble).to_have_text(re.compile("could not be loaded"))
+    lost.clear()
+    page.get_by_label("Photograph", exact=True).focus()  # a hand at the list: all others
+    expect(trouble).to_have_text("")
+    page.wait_for_function("!document.querySelector('.live-pictures[aria-busy]')")
+    settle(page)
+    assert set(asked) == set(listing(tmp_path))
+    let_pass(page, 300)  # the browser tells of a lost file when it likes
+    page.faults.clear()
+
+
+def listing(folder: Path) -> list[str]:
+    return [file.name for file in folder.glob("photograph*")]

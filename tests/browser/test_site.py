@@ -79,6 +79,10 @@ def test_page_holds_each_widget_once_and_its_large_pictures_as_files(site, chapt
         assert not re.search(r'"data:image/[a-z]+;base64,[^"]{4000}', state)
         for name in re.findall(r'"([^"]*_static/pictures/[^"]*)"', state):
             assert (site / chapter).parent.joinpath(name).stat().st_size >= 3000
+    for still in re.findall(r'<image [^>]*href="([^"]*)"', text):
+        assert len(still) < 4100
+        if not still.startswith("data:"):
+            assert (site / chapter).parent.joinpath(still).stat().st_size >= 3000
 
 
 def test_theme_button_turns_page_and_widgets_and_is_remembered(visit):

@@ -103,9 +103,10 @@ export function cameraOf(say, { children = [], trouble, begun = () => {} }) {
 // while it comes; `best`, what came with the page of the network's answers, is null for a reader's own. `came()` is
 // called when a picture is there.
 export function pictureChooser({ say, fixed, controls, spoken }, came) {
-  const kept = new Map(); // photograph's number -> {id, planes, best}, as they come
+  const kept = new Map(); // photograph's number -> {id, planes, best}, or null on its way
   let own = null; // the reader's {id, planes, best, number: the photograph that it stands for}
-  let count = 0;
+  let [count, waiting] = [0, 0]; // of the reader's pictures; of the photographs on their way
+  let wanted = null; // the number of the photograph that was asked for last
   const note = element("p", { class: "live-note" }, say("live.private"));
   const trouble = element("p", { class: "live-trouble", role: "alert" });
   const file = fileButton(say("live.file"), { accept: "image/*" }, takeFile);
@@ -158,15 +159,25 @@ export function pictureChooser({ say, fixed, controls, spoken }, came) {
     came();
   }
 
-  // All photographs at the start, so that another one is there as soon as it is chosen.
-  async function fetchPhotographs() {
+  async function fetchPhotograph(number) {
+    if (kept.has(number)) return;
+    const { address, best } = fixed.photographs[number];
+    kept.set(number, null);
+    waiting += 1;
     setAttribute(node, "aria-busy", "true");
-    await Promise.all(fixed.photographs.map(async ({ address, best }, number) => {
-      const planes = await planesAt(address);
-      if (planes) kept.set(number, { id: `photograph ${number}`, planes, best });
-    }));
-    setAttribute(node, "aria-busy", null);
-    came();
+    const planes = await planesAt(address);
+    if (planes) kept.set(number, { id: `photograph ${number}`, planes, best });
+    else kept.delete(number); // it is tried again when it is drawn again
+    waiting -= 1;
+    if (waiting === 0) setAttribute(node, "aria-busy", null);
+    if (number !== wanted) return;
+    write(trouble, planes ? "" : say("live.photograph.failed"));
+    if (planes) came();
+  }
+
+  // A hand at the list wants another one: they come now, so that it is there as soon as it is chosen.
+  for (const event of ["focusin", "pointerenter"]) {
+    photographs.node.addEventListener(event, () => fixed.photographs.forEach((_one, number) => fetchPhotograph(number)));
   }
 
   const node = element("div", { class: "live-pictures" },
@@ -174,7 +185,6 @@ export function pictureChooser({ say, fixed, controls, spoken }, came) {
       element("div", { class: "live-own" }, file.press, camera.press, back, file.input)),
     camera.node, trouble, note);
   dropping(node, takeFile);
-  fetchPhotographs();
   return {
     node,
     current({ photograph }) {
@@ -183,6 +193,8 @@ export function pictureChooser({ say, fixed, controls, spoken }, came) {
         if (own.number === photograph) return own;
         leave(); // another photograph has been chosen
       }
+      wanted = photograph;
+      fetchPhotograph(photograph);
       return kept.get(photograph) ?? null;
     },
     isOwn: () => own !== null,
