@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from playwright.sync_api import Browser, expect, sync_playwright
 
-from cnnlib.live.site import FIGURES, engine_modules, shipped_entry
+from cnnlib.live.site import FIGURES, engine_modules, read_figures, shipped_entry
 from cnnlib.weights import WEIGHTS, load_weights
 from cnnlib.widgets.live_widget import LiveWidget
 from cnnlib.widgets.widget import TeachingWidget
@@ -167,4 +167,4 @@ if __name__ == "__main__":
         bench_widgets(browser)
         browser.close()
     if keep:
-        FIGURES.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+        FIGURES.write_text(json.dumps(read_figures() | figures, indent=1) + "\n", encoding="utf-8")

@@ -147,5 +147,8 @@ def read_figures() -> dict[str, Any]:
 
     ``networks``: key -> ``ready``, ``median`` and ``late`` (19 of 20 runs take no longer),
     ``torch`` and ``back`` in milliseconds, ``kilobytes``. ``engine``: bytes, packed.
+
+    ``onnxruntime``: SqueezeNet by onnxruntime-web, ``theirs``, and by the engine, ``ours``, in one
+    run of ``python -m tests.bench_onnxruntime --keep``; its ``version`` and packed ``bytes``.
     """
     return json.loads(FIGURES.read_text(encoding="utf-8"))

@@ -68,6 +68,7 @@ function view(tools) {
   panels.picture.stage.append(outline.node);
   const atlas = mapsToPointAt(tools, shapeOf);
   const words = element("p", { class: "ask-words" });
+  const watched = element("p", { class: "cnn-help" });
   const dropdown = (name) => controls.dropdown(name, {
     label: say(name), options: chosen().listed[name],
     follow: (control, { network }) => control.list(networks.get(network).listed[name]),
@@ -90,6 +91,8 @@ function view(tools) {
       panels[name].show(seen, (canvas) => paintHeat(canvas, seen[name], [side, side], palettes),
         say("panel.words", { name: say(`panel.${name}`), target: classes[seen?.target ?? 0] }));
     }
+    write(watched, seen ? say(state.target < 0 ? "watched.first" : "watched", { target: classes[seen.target] })
+      : say("watched.unknown"));
     write(words, sentence(state));
     start.show();
     loader.kick();
@@ -121,7 +124,7 @@ function view(tools) {
         dropdown("target")),
       words,
       element("div", { class: "au-panels" }, panels.picture.node, atlas.one, panels.way.node),
-      atlas.all,
+      atlas.all, watched,
       element("div", { class: "au-panels" }, panels.saliency.node, panels.guided.node, panels.cam.node)),
     draw,
     words(state) {

@@ -114,6 +114,9 @@ def test_the_three_maps_of_a_class_are_those_of_attribute(show, key, target):
     net, given = network_of(key), image(key)
     with torch.no_grad():
         number = int(net(given)[0].argmax()) if target < 0 else target
+    first = ", the network’s first answer" if target < 0 else ""
+    told = f"Three maps of the class “{WEIGHTS[key].categories[number]}”{first}:"
+    expect(page.get_by_text(told, exact=True)).to_be_visible()
     for title, method, where in [
         ("Gradient of the class", "saliency", None),
         ("Guided", "guided_backprop", None),
