@@ -5,6 +5,7 @@ Some checks move the page's clock (``page.clock.install()`` before it was loaded
 """
 
 import io
+import time
 from pathlib import Path
 from typing import NamedTuple
 
@@ -261,6 +262,14 @@ def touch_faults(page: Page, widget: Locator) -> list[str]:
 # --- Movement -------------------------------------------------------------------------------------
 
 
+def idle_on_a_stopped_clock(page: Page) -> None:
+    """Lets frames pass until nothing is at work: what a network answers is drawn in a frame."""
+    end = time.monotonic() + 20
+    while page.evaluate("!!document.querySelector('[aria-busy=true]')"):
+        assert time.monotonic() < end, "still at work after 20 seconds"
+        page.clock.run_for(20)
+
+
 def plays_by_itself(page: Page, widget: Locator) -> list[str]:
     """What goes on by itself after a button has been pressed."""
     faults = []
@@ -275,7 +284,7 @@ def plays_by_itself(page: Page, widget: Locator) -> list[str]:
         if name is None:
             continue
         page.clock.run_for(QUIET)
-        page.wait_for_function("!document.querySelector('[aria-busy=true]')")
+        idle_on_a_stopped_clock(page)
         page.clock.run_for(QUIET)
         before = widget.evaluate("(root) => [reader.state(root), reader.drawn(root)]")
         page.clock.run_for(5000)
@@ -291,6 +300,9 @@ def plays_by_itself(page: Page, widget: Locator) -> list[str]:
 
 def drawing_faults(widget: Locator, states: list[dict]) -> list[str]:
     """Many states of one frame are drawn once, and the same state again not at all."""
+    for state in (states[-1], states[0]):  # pictures that come from files are there from now on
+        put(widget, state)
+        widget.page.wait_for_function("!document.querySelector('[aria-busy=true]')")
     drawn = widget.evaluate("(root, states) => reader.burst(root, states)", states)
     faults = []
     if len(drawn["first"]) != 1:
