@@ -7,6 +7,7 @@
 - ``questions`` counts what there is to answer on each page.
 - ``from_disk`` writes what pages need that are opened by a double-click.
 - ``page_python`` writes what a page needs to run a reader's program.
+- ``icons`` cuts the theme's icon fonts down to what the site uses.
 - ``report`` says what the build took, what failed and where the book is.
 """
 
@@ -20,6 +21,7 @@ PARTS = (
     "questions",
     "from_disk",
     "page_python",
+    "icons",
     "report",
 )
 

@@ -9,6 +9,7 @@ import html
 import re
 
 import pytest
+from fontTools.ttLib import TTFont
 from playwright.sync_api import expect
 
 from cnnlib.widgets.bundle import widgets_in
@@ -99,6 +100,27 @@ def test_theme_button_turns_page_and_widgets_and_is_remembered(visit):
     assert widget.evaluate(paper) != light
     page.reload()
     expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+
+
+# Of each icon that a page holds: its character, and the family and weight of its font.
+ICONS = """() => [...document.querySelectorAll("[class*=fa-]")].map((node) => {
+    const style = getComputedStyle(node, "::before");
+    return [style.content.replaceAll('"', ""), style.fontFamily, style.fontWeight];
+}).filter(([icon]) => icon.length === 1)"""
+
+
+@pytest.mark.parametrize("chapter", [CHAPTERS[0], CHAPTERS[-1]])
+def test_every_icon_of_a_page_has_a_glyph_and_the_fonts_hold_few_others(visit, site, chapter):
+    folder = site / "_static" / "vendor" / "fontawesome" / "webfonts"
+    glyphs = {file.stem: set(TTFont(file).getBestCmap()) for file in folder.glob("*.woff2")}
+    assert sum(file.stat().st_size for file in folder.iterdir()) < 30_000
+    found = visit(f"{chapter}.html").evaluate(ICONS)
+    assert len(found) > 5
+    for icon, family, weight in found:
+        name = (
+            "brands-400" if "Brands" in family else {"900": "solid-900"}.get(weight, "regular-400")
+        )
+        assert ord(icon) in glyphs[f"fa-{name}"], (icon, family, weight)
 
 
 STATE_LINK = re.compile(r'href="([^"#]+\.html)(#cnn=[^"]+)"')
