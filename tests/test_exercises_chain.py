@@ -241,6 +241,7 @@ WRONG = {
             (lambda x, *norm: F.batch_norm(x, None, None, *norm[2:4], training=True), "differ"),
             (lambda x, m, v, g, b, eps: resnet.normalise(x, m, v, b, g, eps), "differ"),
             (lambda x, m, v, g, b, eps: resnet.normalise(x, m, v, g, b, 0), "differ"),
+            (lambda x, m, v, g, b, eps: resnet.normalise(x, m, v, g, b, 1e-5), "case 3"),
             (lambda x, m, v, g, b, eps: resnet.normalise(x, m, v**2, g, b, eps), "differ"),
             (lambda x, m, v, g, b, eps: (x - m) / (v + eps).sqrt() * g + b, "case 2"),
             (lambda x, *norm: resnet.normalise(x.sub_(0.5).add_(0.5), *norm).add(0), "changes"),
