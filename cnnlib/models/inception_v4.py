@@ -11,7 +11,8 @@ Where the paper leaves a choice, or prints something else:
 - Inception v4 is the paper's Figs. 3 to 9. Inception-ResNet v2 is the authors' release, as
   everybody runs it: it keeps Inception v3's stem and a first module much like that network's
   ("mixed 5b"), and its widths differ a little from Figs. 16 to 19 (which print trunks of 384, 1152
-  and 2144 channels; the release has 320, 1088 and 2080).
+  and 2144 channels; the release has 320, 1088 and 2080). Its blocks stand 10, 20 and 10 times,
+  those of Fig. 15 5, 10 and 5 times.
 - The residual scales are the release's: 0.17, 0.10 and 0.20.
 - Mean pools count real cells only. Normalisation has epsilon 1e-3. Weights start from He et al.
   2015.
