@@ -142,9 +142,7 @@ class Chain(ABC):
             return Checkpoint(False, f"{part} agrees on small cases. {tried.says}")
         self.own[part] = function
         left = len(self.parts) - len(self.own)
-        rest = (
-            f"{left} of {len(self.parts)} parts are still the library's" if left else "All is yours"
-        )
+        rest = f"Still the library's: {left} of {len(self.parts)} parts" if left else "All is yours"
         return Checkpoint(True, f"{part}: {tried.says} {rest}.")
 
     def run(self) -> Checkpoint:
