@@ -107,6 +107,7 @@ PARTS = {
             ),
             (_numbers(2, 3, 4, 5), _numbers(3, 2, 3, 3), 1, 1, 4, 5),
             (_numbers(1, 2, 2, 3), _numbers(2, 3, 5, 5), 3, 1, 8, 9),  # the last row is not read
+            (_numbers(2, 1, 3, 2), _numbers(1, 2, 2, 4), 2, 1, 4, 5),  # kernels that are not square
         ],
     ),
 }

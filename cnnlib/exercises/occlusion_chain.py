@@ -94,6 +94,7 @@ PARTS = {
             (5, 5, 3),
             (9, 2, 8),
             (9, 4, 10),
+            (8, 2, 4),  # a third one would begin outside
         ],
         lists=True,
     ),
