@@ -83,7 +83,7 @@ PARTS = {
     ),
     "loss": Part(
         lambda distances, labels, penalty: map_criterion(-distances, labels, penalty),
-        "(N, K), (N,), a number -> one number, equation 9",
+        "(N, K), (N,), a number -> one number, the MAP criterion",
         [
             (torch.tensor([[0.0, 8.0]]), torch.tensor([0]), 2.0),
             (torch.tensor([[0.0, 8.0]]), torch.tensor([1]), 2.0),
