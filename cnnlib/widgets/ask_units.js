@@ -108,7 +108,9 @@ function view(tools) {
     };
     const value = asked.value();
     if (value === null) return say(loader.isReady() ? "asking" : "unit.unasked", at);
-    return say("unit", { ...at, value: decimal(value, 2) });
+    const told = say("unit", { ...at, value: decimal(value, 2) });
+    const way = asked.way();
+    return way?.image.every((number) => number === 0) ? `${told} ${say("unit.silent")}` : told;
   }
 
   return {

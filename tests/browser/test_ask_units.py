@@ -96,6 +96,8 @@ def test_maps_value_and_way_back_are_those_of_python(show, key):
         name = module(key, layer)
         way = deconvnet(network_of(key), image(key), name, channel, position, rule=rule)[0].numpy()
         way = way[::-1] if order == "BGR" else way
+        silent = expect(page.locator(".ask-words"))
+        (silent.to_contain_text if not way.any() else silent.not_to_contain_text)("nothing back")
         expected = 128 + 127 * way / (np.abs(way).max() or 1)
         drawn = canvas(page, "way back").transpose(2, 0, 1)
         assert drawn.shape == (3, side, side)
@@ -146,6 +148,7 @@ def test_another_network_is_another_one_to_load_with_its_own_size_and_classes(sh
     seen = seen_by(rows_of("imagenette_zfnet"), layer, position)[-1]
     assert float(window.get_attribute("y")) == seen[0].start
     assert float(window.get_attribute("width")) == len(seen[1])
+    assert window.locator("..").get_attribute("viewBox") == "0 0 128 128"
     assert canvas(page, "The picture, and").shape == (128, 128, 3)
 
 

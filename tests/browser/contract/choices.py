@@ -24,7 +24,11 @@ class Case(NamedTuple):
 
 
 class Chooser:
-    """Asks for random values of a widget's choices: ``first`` is a legal state for ``fixed``."""
+    """Asks for random values of a widget's choices: ``first`` is a legal state for ``fixed``.
+
+    With ``learns``, what a refusal names as possible is asked for later on: among a thousand words
+    of a widget's data the few names of its networks are hardly ever hit.
+    """
 
     def __init__(
         self,
@@ -32,12 +36,15 @@ class Chooser:
         first: Mapping[str, Any],
         fixed: Mapping[str, Any],
         seed: int = 0,
+        learns: bool = False,
     ) -> None:
         self.settled, self.first, self.fixed = settled, dict(first), fixed
         self.dice = random.Random(seed)
+        self.learns = learns
         self.words = sorted({text for text in strings_in(fixed) if len(text) < 100})
         self.numbers = sorted({n for n in _numbers_in(fixed, 3000) if abs(n) < 1e6})
         self.legal = {name: [value] for name, value in self.first.items()}  # met so far
+        self.offered: dict[str, list] = {name: [] for name in self.first}  # what refusals name
 
     def cases(self, count: int) -> Iterator[Case]:
         """Choices one after the other, from the state that came out or from an earlier one."""
@@ -51,6 +58,9 @@ class Chooser:
                 states.append(case.settled.state)
             else:
                 states[self.dice.randrange(200)] = case.settled.state
+            for name, (key, values) in case.settled.said.items():
+                if self.learns and key == "kit.one_of" and not self.offered[name]:
+                    self.offered[name] = values["options"].split(", ")
             for name, value in case.settled.state.items():
                 known = self.legal[name]
                 if len(known) < 50 and value not in known:
@@ -87,6 +97,8 @@ class Chooser:
         kind = self.dice.random()
         if kind < 0.35:
             return self.dice.choice(self.legal[name])
+        if kind < 0.4 and self.offered[name]:
+            return self.dice.choice(self.offered[name])
         if kind < 0.6:
             return self.near(now)
         if kind < 0.7 and self.words:

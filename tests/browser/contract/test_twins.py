@@ -20,7 +20,8 @@ COUNT = 2500
 @cache
 def cases_of(stem: str) -> list[Case]:
     widget = sample(stem)
-    return list(Chooser(widget.settled, widget.chosen(), widget.fixed).cases(COUNT))
+    chooser = Chooser(widget.settled, widget.chosen(), widget.fixed, learns=True)
+    return list(chooser.cases(COUNT))
 
 
 @every_widget
